@@ -1,0 +1,81 @@
+# The commands of this project. `make help` lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := venv
+MAKEFLAGS += --no-print-directory
+
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+# One home per checkout: runs of two checkouts never share a control socket or a fact cache.
+export ANSIBLE_HOME := $(CURDIR)/.ansible
+export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
+export PYTHONDONTWRITEBYTECODE := 1
+
+VPS := python -m embedded_vps
+PYTHON_TREES := files plugins embedded_vps tests
+
+.PHONY: help
+help: ## list the commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: venv
+venv: .venv/installed ## build .venv, the one environment everything here runs in
+
+.venv/installed: requirements.lock
+	@python=$$(./find-python) || exit 1; \
+	echo "==> .venv with $$($$python --version) ($$python)"; \
+	$$python -m venv --clear .venv
+	@echo "==> installing $$(grep -c '==' requirements.lock) pinned packages"
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@touch $@
+
+.PHONY: demo
+demo: venv ## boot an embedded VPS, converge it, and show bot1 making paper fills
+	@python -m embedded_vps.demo
+
+.PHONY: demo-down
+demo-down: venv ## remove the demo's machines; images and package caches stay
+	@$(VPS) down
+
+.PHONY: test
+test: venv lint unit bot-image-tests scenario ## everything that CI runs
+
+.PHONY: lint
+lint: venv ## yamllint, ansible-lint (production), ruff, mypy --strict
+	@echo "==> yamllint"; yamllint --strict .
+	@echo "==> ruff"; ruff check . && ruff format --check --quiet .
+	@echo "==> mypy --strict"; mypy $(PYTHON_TREES)
+	@echo "==> ansible-lint"; ansible-lint --offline --strict
+
+.PHONY: unit
+unit: venv ## tests that need no VPS and no container
+	@echo "==> unit, property, inventory and template tests"
+	@pytest -q tests files -m 'not bot_image and not vps'
+
+.PHONY: bot-image-tests
+bot-image-tests: venv ## the adapter in real Hummingbot, inside the bot image
+	@$(VPS) images
+	@echo "==> the adapter inside the bot image"
+	@pytest -q files -m bot_image
+
+.PHONY: scenario
+scenario: venv ## molecule on the embedded VPS: converge, idempotence, verify
+	@echo "==> molecule test"
+	@molecule test
+
+.PHONY: bench
+bench: venv ## time site.yml, add_bot.yml and a no-change run on the embedded VPS
+	@python -m embedded_vps.bench
+
+.PHONY: lock
+lock: venv ## pin the development dependencies anew (needs uv)
+	@uv pip compile --quiet --generate-hashes --no-header --no-emit-index-url --no-emit-find-links \
+	  --python-version 3.12 --group dev pyproject.toml -o requirements.lock
+
+.PHONY: collection
+collection: venv ## build the collection's tarball into build/
+	@ansible-galaxy collection build --force --output-path build
+
+.PHONY: clean
+clean: ## remove what the commands above made, the machines and their caches included
+	@if [ -x .venv/bin/python ]; then $(VPS) purge; fi
+	@rm -rf .venv .ansible build
