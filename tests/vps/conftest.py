@@ -1,0 +1,36 @@
+"""Fixtures of the proofs on the embedded VPS.
+
+The VPS has been converged by `site.yml` from `inventories/demo` before the first of these tests. Tests that break
+something put it right again before they end, so that their order does not matter.
+"""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.vps.machine import INVENTORY, ROOT, Vps
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark every test in this directory `vps`."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker("vps")
+
+
+@pytest.fixture(scope="session")
+def vps() -> Vps:
+    """The converged embedded VPS."""
+    return Vps()
+
+
+@pytest.fixture
+def inventory_copy(request: pytest.FixtureRequest) -> Iterator[Path]:
+    """A copy of the demo's inventory that a test may write into, at the same depth below the project's root."""
+    copy = ROOT / "build" / f"inventory_{request.node.name}"
+    shutil.rmtree(copy, ignore_errors=True)
+    shutil.copytree(INVENTORY, copy, symlinks=True)
+    yield copy
+    shutil.rmtree(copy)

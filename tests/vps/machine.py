@@ -1,0 +1,126 @@
+"""The embedded VPS as its operator sees it: playbooks against it, a shell on it, its containers and books."""
+
+import csv
+import io
+import json
+import os
+import re
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import testinfra
+
+ROOT = Path(__file__).resolve().parents[2]
+KEYS = ROOT / "build" / "embedded_vps"
+INVENTORY = ROOT / "inventories" / "demo"
+VPS_ADDRESS = "198.51.100.10"
+
+
+@dataclass(frozen=True, slots=True)
+class PlaybookRun:
+    """One finished `ansible-playbook`: its exit code and everything it printed."""
+
+    code: int
+    output: str
+
+    def changed(self, host: str) -> int:
+        """The `changed=` count of `host` in the recap."""
+        recap = re.search(rf"^{re.escape(host)}\s+: .*changed=(\d+)", self.output, re.MULTILINE)
+        assert recap, f"{host} is in no recap:\n{self.output[-3000:]}"
+        return int(recap.group(1))
+
+
+def run_playbook(name: str, *arguments: str, inventory: Path = INVENTORY, cwd: Path = ROOT) -> PlaybookRun:
+    """Run playbook `name` (a path below the project's root, or an FQCN) and return what it said."""
+    playbook = str(ROOT / name) if name.endswith(".yml") else name
+    result = subprocess.run(
+        ["ansible-playbook", "-i", str(inventory), playbook, *arguments],
+        cwd=cwd,
+        env={**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_FORCE_COLOR": "0"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=900,
+        check=False,
+    )
+    return PlaybookRun(result.returncode, result.stdout)
+
+
+def embedded_vps(*arguments: str) -> str:
+    """Run one command of the embedded VPS and return its output."""
+    result = subprocess.run(
+        ["python", "-m", "embedded_vps", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=300, check=False
+    )
+    assert result.returncode == 0, f"{arguments} failed:\n{result.stdout}{result.stderr}"
+    return result.stdout
+
+
+def wait_until(what: str, condition: Callable[[], bool], timeout_s: float, poll_s: float = 2.0) -> None:
+    """Return as soon as `condition` holds; fail the test naming `what` when it does not within `timeout_s`."""
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {timeout_s:.0f} s: {what}"
+        time.sleep(poll_s)
+
+
+class Vps:
+    """The VPS as its operator sees it: over SSH, with sudo."""
+
+    def __init__(self) -> None:
+        self.host = testinfra.get_host(
+            f"ssh://operator@{VPS_ADDRESS}",
+            sudo=True,
+            ssh_identity_file=str(KEYS / "id_ed25519"),
+            ssh_extra_args=f"-o UserKnownHostsFile={KEYS}/known_hosts -o ConnectTimeout=10",
+            controlpersist=0,
+        )
+
+    def run(self, command: str) -> str:
+        """The output of a shell command that must succeed."""
+        result = self.host.run(command)
+        assert result.rc == 0, f"{command}\n{result.stdout}{result.stderr}"
+        return str(result.stdout)
+
+    def answers(self) -> bool:
+        """Whether a fresh SSH login with sudo works right now."""
+        try:
+            return bool(self.host.run("true").rc == 0)
+        except RuntimeError:
+            return False
+
+    def container(self, name: str) -> tuple[str, str]:
+        """Id and start time of a container: equal before and after means that it is the same one, never restarted."""
+        identity, started_at = self.run(f"docker inspect -f '{{{{.Id}}}} {{{{.State.StartedAt}}}}' {name}").split()
+        return identity, started_at
+
+    def containers(self) -> dict[str, tuple[str, str]]:
+        """Id and start time of every running container."""
+        names = self.run("docker ps --format '{{.Names}}'").split()
+        return {name: self.container(name) for name in names}
+
+    def health(self, name: str) -> str:
+        """Docker's health word for a container, `missing` when there is none."""
+        result = self.host.run(f"docker inspect -f '{{{{.State.Health.Status}}}}' {name}")
+        return str(result.stdout).strip() if result.rc == 0 else "missing"
+
+    def exchange(self, bot: str, *arguments: str) -> Any:
+        """What the paper exchange of `bot` answers to one `ctl` command."""
+        command = " ".join(arguments)
+        return json.loads(self.run(f"docker exec hbot-{bot}-exchange python -m paper_exchange.ctl {command}"))
+
+    def fills_book(self, bot: str, variant: str = "a") -> list[dict[str, str]]:
+        """The rows of a bot's fills.csv."""
+        text = self.run(f"cat /opt/hbot/data/{bot}/logs/epp_v24/{bot}_{variant}/fills.csv")
+        return list(csv.DictReader(io.StringIO(text)))
+
+    def remove_bot(self, bot: str) -> None:
+        """Take a bot that a test added off the VPS again."""
+        self.run(
+            f"docker compose -p hbot -f /opt/hbot/compose/{bot}.yml down --timeout 90 2>&1; "
+            f"rm -rf /opt/hbot/compose/{bot}.yml /opt/hbot/data/{bot} /opt/hbot/env/{bot} /opt/hbot/env/{bot}-exchange"
+        )

@@ -1,0 +1,62 @@
+"""No stop, kill or power loss loses a fill, counts one twice, or leaves an order behind."""
+
+from tests.vps.machine import VPS_ADDRESS, Vps, embedded_vps, wait_until
+
+BOT, CONTAINER = "bot1", "hbot-bot1"
+
+
+def exchange_trade_ids(vps: Vps) -> list[str]:
+    """Trade ids of the bot's fills in the exchange's own books, oldest first."""
+    return sorted(str(fill["trade_id"]) for fill in vps.exchange(BOT, "fills"))
+
+
+def booked_trade_ids(vps: Vps) -> list[str]:
+    """Trade ids in fills.csv, repetitions included."""
+    return sorted(row["trade_id"] for row in vps.fills_book(BOT))
+
+
+def open_orders(vps: Vps) -> list[object]:
+    """The bot's open orders in the exchange's books."""
+    orders: list[object] = vps.exchange(BOT, "orders")
+    return orders
+
+
+def bot_agrees_with_its_exchange(vps: Vps) -> None:
+    """Wait until the bot is well, then demand the same fills on both sides."""
+    wait_until("the bot is healthy", lambda: vps.health(CONTAINER) == "healthy", timeout_s=180)
+    wait_until(
+        "fills.csv equals the exchange's fills", lambda: booked_trade_ids(vps) == exchange_trade_ids(vps), timeout_s=60
+    )
+
+
+def test_docker_stop_leaves_no_open_order(vps: Vps) -> None:
+    wait_until("the bot has open orders", lambda: bool(open_orders(vps)), timeout_s=240)
+    vps.run(f"docker stop {CONTAINER}")
+    assert open_orders(vps) == []
+    assert vps.run(f"docker inspect -f '{{{{.State.ExitCode}}}}' {CONTAINER}").strip() == "0"
+    vps.run(f"docker start {CONTAINER}")
+    bot_agrees_with_its_exchange(vps)
+
+
+def test_fills_made_while_the_bot_was_down_are_booked_once(vps: Vps) -> None:
+    wait_until("the bot has open orders", lambda: bool(open_orders(vps)), timeout_s=240)
+    vps.run(f"docker kill {CONTAINER}")
+    before = len(exchange_trade_ids(vps))
+    wait_until("an order is filled while the bot is down", lambda: len(exchange_trade_ids(vps)) > before, timeout_s=420)
+    vps.run(f"docker start {CONTAINER}")
+    bot_agrees_with_its_exchange(vps)
+
+
+def test_everything_comes_back_by_itself_after_a_power_loss(vps: Vps) -> None:
+    running = set(vps.containers())
+    embedded_vps("kill")
+    embedded_vps("start")
+    wait_until(f"SSH answers on {VPS_ADDRESS}", vps.answers, timeout_s=60)
+    wait_until("every container runs again", lambda: set(vps.containers()) == running, timeout_s=120)
+    bot_agrees_with_its_exchange(vps)
+    wait_until("the bot quotes again", lambda: bool(open_orders(vps)), timeout_s=240)
+
+
+def test_bot2_never_sent_an_order(vps: Vps) -> None:
+    assert vps.exchange("bot2", "orders", "--all") == []
+    assert vps.exchange("bot2", "fills") == []
