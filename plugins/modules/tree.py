@@ -219,6 +219,7 @@ class Entry:
     attributes: Attributes
     content: bytes | None = None
     digest: str | None = None
+    by_hash: bool = False
     keys: dict[str, Any] | None = None
     secret: bool = False
     validate: str | None = None
@@ -461,6 +462,7 @@ class Tree:
             prune=spec["prune"] or [],
         )
         entry.content, entry.digest = contents(spec, path)
+        entry.by_hash = spec["sha256"] is not None
         if state == "file" and entry.digest is None and entry.keys is None:
             raise TreeError(f"{path}: a file needs one of content, content_base64, src, keys")
         if state != "file" and (entry.digest is not None or entry.keys is not None):
@@ -486,6 +488,7 @@ class Tree:
             directories.update(parts[:depth] for depth in range(len(entry.parts) + 1, len(parts)))
             member = Entry(self.host.path(parts), parts, "file", inside, secret=entry.secret)
             member.content, member.digest = contents(files[name], member.path)
+            member.by_hash = files[name].get("sha256") is not None
             if member.digest is None:
                 raise TreeError(f"{member.path}: a file needs one of content, content_base64, src")
             members.append(member)
@@ -535,7 +538,7 @@ class Tree:
             return []
         change = Change(entry, remove=True)
         before = found(entry.path, status, entry.attributes)
-        change.diffs.append({"before": before, "after": described(entry.path, "absent")})
+        change.diffs.append(self._diff(entry.path, before, described(entry.path, "absent")))
         return [change]
 
     def _compare_directory(self, entry: Entry, status: os.stat_result | None) -> Change:
@@ -543,12 +546,12 @@ class Tree:
         after = described(entry.path, "directory", entry.attributes)
         if status is None:
             change.make = change.attributes = True
-            change.diffs.append({"before": described(entry.path, "absent"), "after": after})
+            change.diffs.append(self._diff(entry.path, described(entry.path, "absent"), after))
         elif not stat.S_ISDIR(status.st_mode):
             raise TreeError(f"{entry.path} {_NOT_A_DIRECTORY}")
         elif not owned(status, entry.attributes):
             change.attributes = True
-            change.diffs.append({"before": found(entry.path, status, entry.attributes), "after": after})
+            change.diffs.append(self._diff(entry.path, found(entry.path, status, entry.attributes), after))
         return change
 
     def _compare_file(self, entry: Entry, status: os.stat_result | None) -> Change:
@@ -572,28 +575,29 @@ class Tree:
             change.attributes = True
             state = described(entry.path, "absent") if status is None else found(entry.path, status, entry.attributes)
             after = described(entry.path, "file", entry.attributes)
-            change.diffs.insert(0, {"before": state, "after": after})
+            change.diffs.insert(0, self._diff(entry.path, state, after))
         return change
 
     def _text_diff(self, entry: Entry, before: bytes | None, after: bytes) -> dict[str, Any]:
-        text = shown_text(after, entry.secret)
-        if entry.content is None and entry.keys is None:
-            text = f"(sha256 {entry.digest})\n"
+        old, new = "" if before is None else shown_text(before, entry.secret), shown_text(after, entry.secret)
+        if entry.by_hash:
+            # In check mode the bytes stay on the controller, so the difference is shown by hashes in both modes.
+            old = "" if before is None else f"(sha256 {hashlib.sha256(before).hexdigest()})\n"
+            new = f"(sha256 {entry.digest})\n"
         elif entry.secret:
-            text = "(secret: other contents, left out)\n"
-        return {
-            "before_header": entry.path,
-            "after_header": entry.path,
-            "before": "" if before is None else shown_text(before, entry.secret),
-            "after": text,
-        }
+            new = "(secret: other contents, left out)\n"
+        return self._diff(entry.path, old, new)
+
+    @staticmethod
+    def _diff(path: str, before: Any, after: Any) -> dict[str, Any]:
+        return {"before_header": path, "after_header": path, "before": before, "after": after}
 
     def _build(self, entry: Entry) -> Change:
         change = Change(entry, build=True)
         files = [member for member in entry.members if member.state == "file"]
         self.needs += [str(member.digest) for member in files if member.content is None]
         after = described(entry.path, "directory", entry.attributes) | {"files": len(files)}
-        change.diffs.append({"before": described(entry.path, "absent"), "after": after})
+        change.diffs.append(self._diff(entry.path, described(entry.path, "absent"), after))
         return change
 
     def _pruned(self, entry: Entry, patterns: list[str], known: set[tuple[str, ...]]) -> list[Change]:

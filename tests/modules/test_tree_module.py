@@ -123,6 +123,8 @@ def test_drift_of_owner_and_mode_is_shown_and_repaired(run: Run, tmp_path: Path)
     repaired = run({"path": "f", "content": "x", "owner": "root", "group": "root"})
     assert repaired["diff"] == [
         {
+            "before_header": str(tmp_path / "f"),
+            "after_header": str(tmp_path / "f"),
             "before": {"path": str(tmp_path / "f"), "state": "file", "mode": "0666", "owner": "6420", "group": "6420"},
             "after": {"path": str(tmp_path / "f"), "state": "file", "mode": "0644", "owner": "root", "group": "root"},
         }
