@@ -1,0 +1,39 @@
+"""Checks an inventory on the controller, before any machine is reached."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+from ansible_collections.hbot.infra.plugins.module_utils.preflight import check_inventory, report
+from ansible_collections.hbot.infra.plugins.module_utils.resolved_inventory import known_variables, resolve
+
+PARAMETERS = Path(__file__).resolve().parents[1] / "module_utils" / "epp_parameters.json"
+"""The JSON schema of EPP's parameters, written from the strategy's own model by ``python -m tests.epp_parameters``."""
+
+
+class ActionModule(ActionBase):  # type: ignore[misc]
+    """Fails with every problem of the inventory in one message; changes nothing and reaches no machine."""
+
+    TRANSFERS_FILES = False
+    _requires_connection = False
+    _supports_check_mode = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Report the problems of the hosts in this play and of the machines they run on."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        self.validate_argument_spec({})
+        variables = task_vars or {}
+        hosts = variables["ansible_play_hosts_all"]
+        inventory, problems = resolve(self._loader, self._templar, variables, hosts)
+        schema = json.loads(PARAMETERS.read_text(encoding="utf-8"))
+        problems = (*problems, *check_inventory(inventory, schema, known_variables(self._loader)))
+        if problems:
+            return {**result, "failed": True, "msg": report(problems)}
+        # Of the hosts that lead to one VPS (itself, and its bots), the first is enough to look at it through.
+        through: dict[str, str] = {}
+        for host in hosts:
+            through.setdefault(inventory.bots[host].value("bot_vps") if host in inventory.bots else host, host)
+        return {**result, "changed": False, "through": through}

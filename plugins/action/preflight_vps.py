@@ -1,0 +1,51 @@
+"""Checks a VPS for the bots the inventory puts there: runs the module of the same name, judges what it found."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+from ansible_collections.hbot.infra.plugins.module_utils.preflight import Survey, check_vps, report, vps_warnings
+from ansible_collections.hbot.infra.plugins.module_utils.resolved_inventory import resolve
+
+
+class ActionModule(ActionBase):  # type: ignore[misc]
+    """Fails with everything that is wrong with the VPS behind this host; only reads there.
+
+    A bot's connection is its VPS's, so with ``--limit bot3`` the machine is looked at through bot3.
+    """
+
+    TRANSFERS_FILES = False
+    _supports_check_mode = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Survey the VPS, and report its problems and warnings."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        self.validate_argument_spec({})
+        variables = task_vars or {}
+        me, bot_names = variables["inventory_hostname"], variables["groups"].get("bots", [])
+        name = variables["bot_vps"] if me in bot_names else me
+        inventory, _ = resolve(self._loader, self._templar, variables, [name, *bot_names])
+        vps = inventory.vps[name]
+        bots = [bot for bot in inventory.bots.values() if bot.value("bot_vps") == name]
+
+        before = time.time()
+        found = self._execute_module(module_args={"path": vps.value("hbot_root")}, task_vars=variables)
+        after = time.time()
+        if found.get("failed") or found.get("unreachable"):
+            return {**result, **found}
+        survey = Survey(
+            **found["survey"],
+            clock_offset_s=found["clock_s"] - (before + after) / 2,
+            clock_uncertainty_s=(after - before) / 2,
+        )
+        problems = check_vps(vps, bots, survey)
+        if problems:
+            return {**result, "failed": True, "msg": report(problems)}
+        return {
+            **result,
+            "changed": False,
+            "survey": found["survey"],
+            "warnings": list(vps_warnings(vps, bots, survey)),
+        }

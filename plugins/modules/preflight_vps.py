@@ -1,0 +1,99 @@
+#!/usr/bin/python
+# Copyright: hbot.infra maintainers. Not for redistribution.
+"""Read what the preflight must know of a VPS."""
+# ruff: noqa: E402 (Ansible wants the documentation ahead of the imports)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: preflight_vps
+short_description: Checks a VPS before anything is changed there
+description:
+  - Compares the operating system, memory, CPU cores, disk and clock of a VPS with what its bots in the inventory need.
+  - Fails with all problems in one message, each with the file, the variable and the fix; warns of what is only
+    advised. It changes nothing.
+  - The comparison runs on the controller. The module itself reads the figures on the VPS.
+version_added: 0.1.0
+options:
+  path:
+    description: Directory on whose file system the bots live (or will live). Set by the action plugin.
+    type: path
+    default: /opt/hbot
+author:
+  - hbot.infra maintainers (@hbot-infra)
+attributes:
+  check_mode:
+    support: full
+    description: Nothing is changed in either mode.
+"""
+
+EXAMPLES = r"""
+- name: The VPS can hold its bots
+  hbot.infra.preflight_vps:
+"""
+
+RETURN = r"""
+survey:
+  description: What was found.
+  type: dict
+  returned: success
+  sample:
+    os_id: ubuntu
+    os_version: "24.04"
+    os_name: Ubuntu 24.04.1 LTS
+    memory_mb: 7940
+    cpus: 4
+    disk_gb: 77.3
+    systemd: true
+"""
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+
+def os_release(text: str) -> dict[str, str]:
+    """The fields of ``/etc/os-release``."""
+    pairs = (line.split("=", 1) for line in text.splitlines() if "=" in line and not line.startswith("#"))
+    return {name.strip(): value.strip().strip("\"'") for name, value in pairs}
+
+
+def memory_mb(meminfo: str) -> int:
+    """MemTotal of ``/proc/meminfo``, in MiB."""
+    for line in meminfo.splitlines():
+        if line.startswith("MemTotal:"):
+            return int(line.split()[1]) // 1024
+    raise ValueError("/proc/meminfo has no MemTotal")
+
+
+def existing(path: Path) -> Path:
+    """The path itself, or the nearest directory above it that exists."""
+    return next(parent for parent in (path, *path.parents) if parent.is_dir())
+
+
+def survey(path: Path) -> dict[str, Any]:
+    """The figures of this machine."""
+    release = os_release(Path("/etc/os-release").read_text(encoding="utf-8"))
+    disk = os.statvfs(existing(path))
+    return {
+        "os_id": release.get("ID", "unknown"),
+        "os_version": release.get("VERSION_ID", ""),
+        "os_name": release.get("PRETTY_NAME", "an unknown system"),
+        "memory_mb": memory_mb(Path("/proc/meminfo").read_text(encoding="utf-8")),
+        "cpus": len(os.sched_getaffinity(0)),
+        "disk_gb": round(disk.f_blocks * disk.f_frsize / 1e9, 1),
+        "systemd": Path("/run/systemd/system").is_dir(),
+    }
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(argument_spec={"path": {"type": "path", "default": "/opt/hbot"}}, supports_check_mode=True)
+    module.exit_json(changed=False, survey=survey(Path(module.params["path"])), clock_s=time.time())
+
+
+if __name__ == "__main__":
+    main()
