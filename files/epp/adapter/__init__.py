@@ -1,0 +1,1 @@
+"""EPP inside Hummingbot: the controller, the runner and what connects them to an exchange."""

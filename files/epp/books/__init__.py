@@ -1,0 +1,1 @@
+"""EPP's books: the CSV files, the state file, and the order in which they are written."""
