@@ -39,6 +39,22 @@ options:
     description: Mode, in octal, of the files that name none.
     type: str
     default: '0644'
+  trial:
+    description:
+      - A judgement of several files together. When one of the files below O(trial.path) is to be written, all entries
+        below it are put, as they will be, into a directory for the trial only, and O(trial.command) must accept that.
+        Otherwise nothing is changed.
+      - Not run in check mode.
+    type: dict
+    suboptions:
+      path:
+        description: The directory, absolute or relative to O(root).
+        type: str
+        required: true
+      command:
+        description: The command. C(%s) stands for the trial's directory.
+        type: str
+        required: true
   entries:
     description: The directories and files. A directory comes before what is in it.
     type: list
@@ -159,6 +175,7 @@ paths:
 import base64
 import binascii
 import contextlib
+import dataclasses
 import errno
 import fnmatch
 import grp
@@ -612,6 +629,44 @@ class Tree:
                 changes += self._compare_absent(gone, status)
         return changes
 
+    # -- the trial
+
+    def try_out(self, changes: list[Change]) -> None:
+        """Lets the trial's command judge the files together before any of them is put in place."""
+        trial = self.module.params["trial"]
+        if trial is None:
+            return
+        below = self.host.parts(trial["path"])
+        wanted = [entry for entry in self.entries if entry.parts[: len(below)] == below]
+        written = {change.entry.path: change.write for change in changes if change.write is not None}
+        if written.keys().isdisjoint(entry.path for entry in wanted):
+            return
+        name = f".trial.{secrets.token_hex(4)}"
+        place = Host(f"{self.host.root.rstrip('/')}/{name}")
+        root = os.open(self.host.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.mkdir(name, 0o755, dir_fd=root)
+            for entry in wanted:
+                inner = entry.parts[len(below) :]
+                if not inner:
+                    self._set_attributes(root, name, entry.attributes)
+                elif entry.state == "directory":
+                    self._build_member(place, entry, inner)
+                elif entry.state == "file":
+                    data = written[entry.path] if entry.path in written else self.host.read(entry.parts)
+                    self._build_member(place, dataclasses.replace(entry, content=data), inner)
+            self._judge(trial, place.root)
+        finally:
+            self._discard(root, name)
+            os.close(root)
+
+    def _judge(self, trial: dict[str, str], place: str) -> None:
+        command = [part.replace("%s", place) for part in shlex.split(trial["command"])]
+        code, out, err = self.module.run_command(command)
+        if code != 0:
+            said = "\n".join(line for line in (out.strip(), err.strip()) if line).replace(place, trial["path"])
+            raise TreeError(f"the new files below {trial['path']} are refused, nothing was changed:\n{said}")
+
     # -- change
 
     def apply(self, changes: list[Change]) -> None:
@@ -657,6 +712,14 @@ class Tree:
         if (uid, gid) != (-1, -1):
             os.fchown(descriptor, uid, gid)
         os.fchmod(descriptor, wanted.mode)
+
+    def _set_attributes(self, parent: int, name: str, wanted: Attributes) -> None:
+        """Owner, group and mode of a directory that this run made."""
+        descriptor = os.open(name, _DIRECTORY, dir_fd=parent)
+        try:
+            self._set(descriptor, wanted)
+        finally:
+            os.close(descriptor)
 
     def _make_directory(self, entry: Entry) -> None:
         parent = self._parent(entry.parts)
@@ -730,11 +793,7 @@ class Tree:
             beside = Host(self.host.path((*entry.parts[:-1], temporary)))
             for member in entry.members:
                 self._build_member(beside, member, member.parts[len(entry.parts) :])
-            top = os.open(temporary, _DIRECTORY, dir_fd=parent)
-            try:
-                self._set(top, entry.attributes)
-            finally:
-                os.close(top)
+            self._set_attributes(parent, temporary, entry.attributes)
             try:
                 os.rename(temporary, name, src_dir_fd=parent, dst_dir_fd=parent)
             except OSError as error:
@@ -758,11 +817,7 @@ class Tree:
                 self._write(directory, inner[-1], member.content or b"", member.attributes)
                 return
             os.mkdir(inner[-1], 0o700, dir_fd=directory)
-            made = os.open(inner[-1], _DIRECTORY, dir_fd=directory)
-            try:
-                self._set(made, member.attributes)
-            finally:
-                os.close(made)
+            self._set_attributes(directory, inner[-1], member.attributes)
         finally:
             os.close(directory)
 
@@ -828,6 +883,10 @@ def main() -> None:
             "group": {"type": "str"},
             "directory_mode": {"type": "str", "default": "0755"},
             "file_mode": {"type": "str", "default": "0644"},
+            "trial": {
+                "type": "dict",
+                "options": {"path": {"type": "str", "required": True}, "command": {"type": "str", "required": True}},
+            },
             "entries": {"type": "list", "elements": "dict", "required": True, "options": ENTRY_SPEC},
         },
         supports_check_mode=True,
@@ -843,6 +902,7 @@ def main() -> None:
         if tree.needs and not module.check_mode:
             module.exit_json(changed=False, paths=[], needs=sorted(set(tree.needs)), invocation=invocation)
         if not module.check_mode:
+            tree.try_out(changes)
             tree.apply(changes)
     except TreeError as error:
         module.fail_json(msg=str(error), exception=None, invocation=invocation)

@@ -320,3 +320,32 @@ def test_a_file_where_a_directory_is_and_the_reverse_are_refused(run: Run, tmp_p
 def test_a_file_without_contents_is_refused(run: Run) -> None:
     assert run({"path": "f"})["failed"] is True
     assert run({"path": "d", "state": "directory", "content": "x"})["failed"] is True
+
+
+CONF: tuple[dict[str, Any], ...] = (
+    {"path": "conf", "state": "directory"},
+    {"path": "conf/scripts", "state": "directory"},
+    {"path": "conf/scripts/a.yml", "content": "good: 1\n"},
+    {"path": "conf/client.yml", "keys": {"id": "bot1"}},
+)
+TRIAL = {"path": "conf", "command": "sh -c 'cat $0/scripts/a.yml $0/client.yml && ! grep -rq bad $0' %s"}
+
+
+def test_files_are_tried_together_before_any_is_put_in_place(run: Run, tmp_path: Path) -> None:
+    assert run(*CONF, trial=TRIAL)["changed"] is True
+    before = snapshot(tmp_path)
+    refused = run(*CONF[:2], {**CONF[2], "content": "bad: 1\n"}, CONF[3], trial=TRIAL)
+    assert refused["failed"] is True
+    assert "bad: 1\nid: bot1" in refused["msg"]
+    assert snapshot(tmp_path) == before
+
+
+def test_no_change_needs_no_trial(run: Run, tmp_path: Path) -> None:
+    run(*CONF, trial=TRIAL)
+    never = {"path": "conf", "command": "false %s"}
+    assert run(*CONF, trial=never)["changed"] is False
+    other = {"path": "elsewhere", "content": "bad"}
+    assert run(*CONF, other, trial=never)["changed"] is True
+    (tmp_path / "conf/scripts/a.yml").write_text("drift")
+    assert run(*CONF, other, trial=never, check=True)["changed"] is True
+    assert run(*CONF, other, trial=never)["failed"] is True
