@@ -1,6 +1,8 @@
 """The pure strategy core: time and market state come in as values, decisions go out as values. No I/O, no clock."""
 
 from .config import EppParameters, RegimeParameters, Regimes
+from .engine import Engine
+from .state import State, StateError
 from .values import (
     Bar,
     BookedFill,
@@ -29,6 +31,7 @@ __all__ = [
     "ClockSample",
     "DayRow",
     "Decision",
+    "Engine",
     "EppParameters",
     "Event",
     "Fill",
@@ -45,5 +48,7 @@ __all__ = [
     "RestTicker",
     "Side",
     "Snapshot",
+    "State",
+    "StateError",
     "TradingRules",
 ]

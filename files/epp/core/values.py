@@ -65,8 +65,9 @@ class TradingRules:
 class OpenOrder:
     """An own order from the moment it was asked for until it is known to be gone.
 
-    The adapter lists every :class:`Placement` it accepted, from the same tick on, and drops it only when the exchange is
-    known to have filled, cancelled or refused it. The order's ``(side, level)`` slot is not quoted anew before that.
+    The adapter lists every :class:`Placement` it accepted, from the same tick on, and drops it only when the exchange
+    is known to have filled, cancelled or refused it. The order's ``(side, level)`` slot is not quoted anew before
+    that.
     """
 
     order_id: str
@@ -211,7 +212,7 @@ class DayRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MinuteRow:
-    """Values of one row of minute.csv, named as its columns; the adapter adds provenance, exchange, pair and tick_ms."""
+    """Values of one row of minute.csv, named as its columns; the adapter adds the rest."""
 
     ts: float
     state: GuardState
