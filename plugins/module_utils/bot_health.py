@@ -52,7 +52,7 @@ def judge(bot: Bot, found: Mapping[str, Any]) -> Row:
     rows = found["books"].get(bot.name, {}).get(f"{bot.name}_{bot.variant}", {}) if bot.epp else {}
     minute, fill = rows.get("minute") or {}, rows.get("fill") or {}
     faults = _container_faults(bot, container)
-    if bot.mode == "paper" and bot.enabled:
+    if bot.mode == "paper" and bot.enabled and container is not None:
         faults += _exchange_faults(found["containers"].get(f"hbot-{bot.name}-exchange"))
     if bot.epp and bot.enabled and container is not None and container["state"] == "running":
         faults += _book_faults(bot, minute, now, now - _seconds(container["started_at"], now))

@@ -27,10 +27,12 @@ NO_PASSWORD = "--ask-vault-pass or --vault-password-file FILE on the command lin
 
 
 def origin(value: Any) -> str | None:
-    """``file:line`` of a value that Ansible read from a file; ``None`` when it does not know."""
+    """``file:line`` of a value that Ansible read from a file or the command line; ``None`` when it does not know."""
     tag = None if Origin is None else Origin.get_tag(value)
-    if tag is None or tag.path is None:
+    if tag is None:
         return None
+    if tag.path is None:
+        return "the command line" if "'-e'" in str(tag.description) else None
     return f"{shown(tag.path)}:{tag.line_num}" if tag.line_num else shown(tag.path)
 
 

@@ -30,6 +30,7 @@ RESERVED_ENDING = "-exchange"  # hbot-<bot>-exchange is the container of that bo
 BOT_NAME = re.compile(r"[a-z][a-z0-9-]*")
 LONGEST_BOT_NAME = 63 - len("hbot-") - len(RESERVED_ENDING)  # hbot-<bot>-exchange is a host name: a DNS label
 
+BOT_SIZES = ("bot_memory_mb", "paper_exchange_memory_mb")
 LIVE_SECRETS = ("bot_password", "bot_api_key", "bot_api_secret", "bot_api_passphrase")
 IMAGE_NAME = re.compile(r"(?P<name>[^@\s]+?)(:(?P<tag>\w[\w.-]*))?(@sha256:[0-9a-f]{64})?", re.ASCII)
 
@@ -161,6 +162,7 @@ def _inventory_problems(
         yield Problem("the inventory", "vps", "the group has no machine to work on", "add one to hosts.yml")
     for vps in inventory.vps.values():
         yield from _operator(vps)
+        yield from _sizes(vps, "vps_reserved_memory_mb")
         yield from _images(vps)
         yield from _specifications(vps, known)
         yield from _typing_errors(vps, known)
@@ -173,7 +175,7 @@ def _inventory_problems(
         yield from _connector(bot)
         yield from _images(bot)
         yield from _credentials(bot)
-        yield from _memory_limits(bot)
+        yield from _sizes(bot, *BOT_SIZES)
         yield from _parameters(bot, parameters)
         yield from _specifications(bot, known)
         yield from _typing_errors(bot, known)
@@ -181,8 +183,8 @@ def _inventory_problems(
 
 def check_vps(vps: Host, bots: Iterable[Host], survey: Survey) -> tuple[Problem, ...]:
     """What refuses a VPS for the bots the inventory puts there."""
-    # A bot whose limits are no numbers is refused by the check of the inventory, if it is part of the run.
-    running = [bot for bot in bots if bot.value("bot_enabled") is not False and not [*_memory_limits(bot)]]
+    # Limits that are no sizes were refused by the check of the inventory, unless their bot is no part of the run.
+    running = [bot for bot in bots if bot.value("bot_enabled") is not False and not [*_sizes(bot, *BOT_SIZES)]]
     return (*_operating_system(vps, survey), *_memory(vps, running, survey), *_clock(vps, survey))
 
 
@@ -239,8 +241,9 @@ def runs_epp(bot: Host) -> bool:
 
 def memory_wanted_mb(bot: Host) -> int:
     """A bot's own limit and, in paper mode, that of the paper exchange beside it."""
-    wanted = int(bot.value("bot_memory_mb"))
-    return wanted + (int(bot.value("paper_exchange_memory_mb")) if bot.value("bot_mode") == "paper" else 0)
+    wanted: int = bot.value("bot_memory_mb")
+    beside: int = bot.value("paper_exchange_memory_mb")
+    return wanted + beside if bot.value("bot_mode") == "paper" else wanted
 
 
 def _bot_name(bot: Host, inventory: Inventory) -> Iterator[Problem]:
@@ -308,11 +311,11 @@ def _credentials(bot: Host) -> Iterator[Problem]:
         )
 
 
-def _memory_limits(bot: Host) -> Iterator[Problem]:
-    for name in ("bot_memory_mb", "paper_exchange_memory_mb"):
-        value = bot.value(name)
+def _sizes(host: Host, *names: str) -> Iterator[Problem]:
+    for name in names:
+        value = host.value(name)
         if not isinstance(value, int) or isinstance(value, bool) or value <= 0:
-            yield bot.problem(name, f"{value!r} is no size", "a whole number of MiB above zero, such as 1024")
+            yield host.problem(name, f"{value!r} is no size", "a whole number of MiB above zero, such as 1024")
 
 
 def _parameters(bot: Host, schema: Mapping[str, Any]) -> Iterator[Problem]:
@@ -452,7 +455,7 @@ def _operating_system(vps: Host, survey: Survey) -> Iterator[Problem]:
 
 
 def _memory(vps: Host, bots: Sequence[Host], survey: Survey) -> Iterator[Problem]:
-    reserved = int(vps.value("vps_reserved_memory_mb"))
+    reserved = vps.value("vps_reserved_memory_mb")
     wants = [memory_wanted_mb(bot) for bot in bots]
     total = reserved + sum(wants)
     if total <= survey.memory_mb:
