@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 KEYS = ROOT / "build" / "embedded_vps"
 INVENTORY = ROOT / "inventories" / "demo"
 VPS_ADDRESS = "198.51.100.10"
+OPERATOR = "ops"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,7 @@ class Vps:
 
     def __init__(self) -> None:
         self.host = testinfra.get_host(
-            f"ssh://operator@{VPS_ADDRESS}",
+            f"ssh://{OPERATOR}@{VPS_ADDRESS}",
             sudo=True,
             ssh_identity_file=str(KEYS / "id_ed25519"),
             ssh_extra_args=f"-o UserKnownHostsFile={KEYS}/known_hosts -o ConnectTimeout=10",
