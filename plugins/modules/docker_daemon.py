@@ -1,0 +1,170 @@
+#!/usr/bin/python
+# Copyright: hbot.infra maintainers. Not for redistribution.
+"""Write Docker's daemon.json, checked by dockerd itself, and say whether a reload is enough."""
+# ruff: noqa: E402 (Ansible wants the documentation ahead of the imports)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: docker_daemon
+short_description: Docker's daemon.json, and whether its packages are held
+description:
+  - Writes daemon.json after C(dockerd --validate) has accepted it, and says in RV(needs) what makes the running daemon
+    follow - nothing, a reload (dockerd re-reads some keys on SIGHUP), or a restart.
+  - Holds packages, so that no upgrade restarts the daemon by the way, or releases them.
+version_added: 0.1.0
+options:
+  config:
+    description: The whole of daemon.json.
+    type: dict
+    required: true
+  path:
+    description: Where it is.
+    type: path
+    default: /etc/docker/daemon.json
+  packages:
+    description: The packages to hold or release. One that is not installed is left alone.
+    type: list
+    elements: str
+    default: []
+  hold:
+    description: Whether they are held.
+    type: bool
+    default: true
+attributes:
+  check_mode:
+    support: full
+    description: Reports what would change, also where Docker is not installed yet; dockerd is not asked then.
+  diff_mode:
+    support: full
+    description: The file, and the packages whose hold changes.
+author: hbot.infra maintainers
+"""
+
+EXAMPLES = r"""
+- name: The daemon keeps containers running while it restarts
+  hbot.infra.docker_daemon:
+    config: {live-restore: true}
+    packages: [docker.io, containerd]
+"""
+
+RETURN = r"""
+needs:
+  description: What makes the running daemon follow the file.
+  type: str
+  returned: always
+  sample: none, reload or restart
+"""
+
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+# What dockerd re-reads on SIGHUP: docs.docker.com/reference/cli/dockerd, "Configuration reload behavior".
+RELOADABLE = {
+    "authorization-plugins",
+    "debug",
+    "default-runtime",
+    "features",
+    "insecure-registries",
+    "labels",
+    "live-restore",
+    "max-concurrent-downloads",
+    "max-concurrent-uploads",
+    "max-download-attempts",
+    "registry-mirrors",
+    "runtimes",
+    "shutdown-timeout",
+}
+
+
+def parsed(text: str) -> dict[str, Any]:
+    """Return a daemon.json's settings; none if it is missing or broken (dockerd would not start with it)."""
+    try:
+        settings = json.loads(text) if text.strip() else {}
+    except ValueError:
+        return {}
+    return settings if isinstance(settings, dict) else {}
+
+
+def needed(before: dict[str, Any], after: dict[str, Any]) -> str:
+    """Say what makes a daemon that runs with one configuration follow another."""
+    differing = {key for key in before.keys() | after.keys() if before.get(key) != after.get(key)}
+    if not differing:
+        return "none"
+    return "reload" if differing <= RELOADABLE else "restart"
+
+
+def wrongly_selected(module: AnsibleModule) -> list[str]:
+    """Return the installed packages whose hold is not as wanted."""
+    packages = module.params["packages"]
+    if not packages:
+        return []
+    _, output, _ = module.run_command(["dpkg-query", "-W", "-f", "${db:Status-Want} ${db:Status-Status} ${Package}\n", *packages])
+    wrong = []
+    for line in output.splitlines():
+        want, status, package = line.split()
+        if status == "installed" and (want == "hold") != module.params["hold"]:
+            wrong.append(package)
+    return sorted(wrong)
+
+
+def land(module: AnsibleModule, path: Path, text: str) -> None:
+    """Put the file in place once dockerd has accepted it."""
+    path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".daemon.json.")
+    with os.fdopen(descriptor, "w", encoding="utf-8") as handle:
+        handle.write(text)
+    Path(name).chmod(0o644)
+    dockerd = shutil.which("dockerd", path="/usr/sbin:/usr/bin:/usr/local/bin")
+    if dockerd is None:
+        Path(name).unlink()
+        module.fail_json(msg="dockerd is not installed, so nothing can check daemon.json.")
+    code, output, error = module.run_command([dockerd, "--validate", "--config-file", name])
+    if code != 0:
+        Path(name).unlink()
+        module.fail_json(
+            msg=f"dockerd refuses the new {path}, so it stays as it was. Look at host_docker_daemon: "
+            + (error or output).strip().replace(name, str(path))
+        )
+    module.atomic_move(name, str(path))
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "config": {"type": "dict", "required": True},
+            "path": {"type": "path", "default": "/etc/docker/daemon.json"},
+            "packages": {"type": "list", "elements": "str", "default": []},
+            "hold": {"type": "bool", "default": True},
+        },
+        supports_check_mode=True,
+    )
+    path = Path(module.params["path"])
+    before = path.read_text(encoding="utf-8") if path.exists() else ""
+    after = json.dumps(module.params["config"], indent=2, sort_keys=True) + "\n"
+    selections = wrongly_selected(module)
+    verb = "hold" if module.params["hold"] else "unhold"
+    diff = []
+    if before != after:
+        diff.append({"before_header": str(path), "after_header": str(path), "before": before, "after": after})
+    if selections:
+        names = "".join(f"apt-mark {verb} {package}\n" for package in selections)
+        diff.append({"before_header": "packages", "after_header": "packages", "before": "", "after": names})
+    if not module.check_mode:
+        if before != after:
+            land(module, path, after)
+        if selections:
+            module.run_command(["apt-mark", verb, *selections], check_rc=True)
+    needs = needed(parsed(before), module.params["config"])
+    module.exit_json(changed=bool(diff), needs=needs, diff=diff)
+
+
+if __name__ == "__main__":
+    main()
