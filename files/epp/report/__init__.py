@@ -5,7 +5,7 @@ the standard library is imported.
 """
 
 from .books_reader import BookError, FillRow, MinuteRow, read_fills, read_minutes
-from .figures import Figures, UnavailableError, figures_of
+from .figures import Figures, UnavailableError, Validation, figures_of
 from .text import as_text
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "FillRow",
     "MinuteRow",
     "UnavailableError",
+    "Validation",
     "as_text",
     "figures_of",
     "read_fills",

@@ -6,7 +6,7 @@ import heapq
 import math
 import random
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -427,9 +427,7 @@ class _Window:
         name = day_of(ts)
         day = self.days.get(name)
         if day is None:
-            # The book's own opening equity where the window holds the whole day, else the equity as the window saw it.
-            opened = self.day_opens.get(name, self.equity) if self.days else self.equity
-            day = self.days[name] = _Day(opened, self.equity, self.pnl if self.days else _ZERO, peak=self.pnl)
+            day = self.days[name] = _Day(self.equity, self.equity, self.pnl if self.days else _ZERO, peak=self.pnl)
             day.pnl_end = self.pnl
         return day
 
@@ -498,6 +496,9 @@ class _Window:
         return tuple(sorted(figures, key=lambda item: -item.total_s))
 
     def day_figures(self) -> tuple[DayFigures, ...]:
+        # The book's own opening equity where the window holds the whole day, else the equity as the window saw it.
+        for name in list(self.days)[1:]:
+            self.days[name].equity_open = self.day_opens.get(name, self.days[name].equity_open)
         return tuple(
             DayFigures(
                 day=name,
@@ -527,6 +528,65 @@ def _opens_window(row: MinuteRow, *, whole: bool) -> bool:
     return abs(row.base_pct - row.target_base_pct) <= WINDOW_WITHIN
 
 
+class Validation:
+    """The figures as they add up, row by row in order of time.
+
+    Args:
+        source: where the rows come from, for the report.
+        whole: open the window at the first row with a mid and balances, wherever the inventory stands.
+        resamples: of the day-block bootstrap.
+        observer: sees every row of the window.
+    """
+
+    def __init__(
+        self, *, source: str, whole: bool = False, resamples: int = RESAMPLES, observer: Observer | None = None
+    ) -> None:
+        self.day_opens: dict[str, Decimal] = {}
+        """Opening equity by UTC day as booked; wanted before :meth:`figures`."""
+        self._source = source
+        self._whole = whole
+        self._resamples = resamples
+        self._observer = observer
+        self._window: _Window | None = None
+        self._latest = float("-inf")
+
+    def minute(self, row: MinuteRow) -> None:
+        """Add a minute row; one that is not later than the one before it is left out (the clock was stepped back)."""
+        if row.ts <= self._latest:
+            return
+        self._latest = row.ts
+        if self._window is None:
+            if not _opens_window(row, whole=self._whole):
+                return
+            self._window = _Window(row, self.day_opens)
+            if self._observer is not None:
+                self._observer.opened(row.ts)
+        self._window.minute(row)
+        if self._observer is not None:
+            self._observer.minute(row)
+
+    def fill(self, row: FillRow) -> None:
+        """Add a fill; one from before the window is left out."""
+        if self._window is not None and row.ts > self._window.first.ts:
+            self._window.fill(row)
+            if self._observer is not None:
+                self._observer.fill(row)
+
+    def figures(self) -> Figures:
+        """The figures; call once, at the end.
+
+        Raises:
+            UnavailableError: no row let the window open.
+        """
+        if self._window is None:
+            what = (
+                "has a mid and balances" if self._whole else "has base_pct within 5 points of its target: see --whole"
+            )
+            raise UnavailableError(f"{self._source}: the window never opens: no minute row {what}")
+        self._window.finish()
+        return _figures(self._source, self._window, whole=self._whole, resamples=self._resamples)
+
+
 def figures_of(
     directory: Path,
     *,
@@ -535,7 +595,6 @@ def figures_of(
     whole: bool = False,
     resamples: int = RESAMPLES,
     observer: Observer | None = None,
-    progress: Callable[[float], None] | None = None,
 ) -> Figures:
     """Compute the figures of one bot's books.
 
@@ -546,45 +605,25 @@ def figures_of(
         whole: open the window at the first row with a mid and balances, wherever the inventory stands.
         resamples: of the day-block bootstrap.
         observer: sees every row of the window.
-        progress: called with the time of a row now and then.
 
     Raises:
         BookError: a book is malformed; names file and line.
         UnavailableError: no row lets the window open.
     """
-    day_opens = read_day_opens(directory / "daily.csv")
+    validation = Validation(source=str(directory), whole=whole, resamples=resamples, observer=observer)
+    validation.day_opens.update(read_day_opens(directory / "daily.csv"))
+    # At the same moment fills come first: the row's balances hold them already.
     merged: Iterator[MinuteRow | FillRow] = heapq.merge(
-        _between(read_minutes(directory / "minute.csv"), begin, end),
         _between(read_fills(directory / "fills.csv"), begin, end),
+        _between(read_minutes(directory / "minute.csv"), begin, end),
         key=lambda row: row.ts,
     )
-    window: _Window | None = None
-    latest = float("-inf")
-    for number, row in enumerate(merged):
-        if progress is not None and not number % 4096:
-            progress(row.ts)
+    for row in merged:
         if isinstance(row, MinuteRow):
-            if row.ts <= latest:  # the clock was stepped back: that time is already accounted for
-                continue
-            latest = row.ts
-            if window is None:
-                if not _opens_window(row, whole=whole):
-                    continue
-                window = _Window(row, day_opens)
-                if observer is not None:
-                    observer.opened(row.ts)
-            window.minute(row)
-            if observer is not None:
-                observer.minute(row)
-        elif window is not None and row.ts > window.first.ts:
-            window.fill(row)
-            if observer is not None:
-                observer.fill(row)
-    if window is None:
-        what = "has a mid and balances" if whole else "has base_pct within 5 points of its target: see --whole"
-        raise UnavailableError(f"{directory / 'minute.csv'}: the window never opens: no row {what}")
-    window.finish()
-    return _figures(directory, window, whole=whole, resamples=resamples)
+            validation.minute(row)
+        else:
+            validation.fill(row)
+    return validation.figures()
 
 
 def _between[Row: (MinuteRow, FillRow)](rows: Iterable[Row], begin: float | None, end: float | None) -> Iterator[Row]:
@@ -596,7 +635,7 @@ def _between[Row: (MinuteRow, FillRow)](rows: Iterable[Row], begin: float | None
         yield row
 
 
-def _figures(directory: Path, window: _Window, *, whole: bool, resamples: int) -> Figures:
+def _figures(source: str, window: _Window, *, whole: bool, resamples: int) -> Figures:
     first, last = window.first, window.last
     opened = first.equity_quote
     assert opened is not None  # noqa: S101 -- checked when the window opened
@@ -609,7 +648,7 @@ def _figures(directory: Path, window: _Window, *, whole: bool, resamples: int) -
     worst = max(per_day, key=lambda day: day.turnover_x)
     mismatches = window.pauses.get("balances")
     return Figures(
-        source=str(directory),
+        source=source,
         exchange=last.exchange,
         trading_pair=last.trading_pair,
         provenance={name: tuple(seen) for name, seen in zip(PROVENANCE, window.provenance, strict=True)},
