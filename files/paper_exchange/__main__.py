@@ -5,6 +5,7 @@ import asyncio
 import datetime
 import json
 import logging
+import os
 import sys
 from pathlib import Path
 
@@ -35,6 +36,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="paper_exchange", description="A Bitget-compatible exchange for paper money.")
     parser.add_argument("--config", type=Path, default=Path("/etc/paper_exchange/config.json"), metavar="FILE")
     arguments = parser.parse_args()
+    # What this process writes is its own: the books, the keys. What is public says so by its mode.
+    os.umask(0o077)
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(_JsonLines())
     logging.basicConfig(level=logging.INFO, handlers=[handler])
