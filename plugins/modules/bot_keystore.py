@@ -211,7 +211,7 @@ class Keystore:
     # -- change
 
     def converge(self) -> tuple[bool, str]:
-        """Compares and, outside of check mode, writes. Returns whether anything changed, and the fingerprint's label."""
+        """Compares and, outside of check mode, writes. Returns whether anything changed, and the fingerprint."""
         self.require_gate()
         record = self.record()
         password, keys = self.wanted()
@@ -228,7 +228,6 @@ class Keystore:
         if stale and not self.module.check_mode:
             self.encrypt(password, keys)
             left = {
-                "connector": self.connector,
                 "salt": record["salt"],
                 "fingerprint": fingerprint,
                 "files": self.files(),
@@ -274,7 +273,9 @@ class Keystore:
             "--env=HOME=/tmp",
             "--env=PYTHONDONTWRITEBYTECODE=1",
         ]
-        command += [f"--volume={self.conf}:{HOME}/conf", f"--volume={params['strategy']}:{HOME}/controllers/epp:ro"]
+        # --mount, because --volume would make a missing directory, owned by root, instead of failing.
+        command.append(f"--mount=type=bind,source={self.conf},target={HOME}/conf")
+        command.append(f"--mount=type=bind,source={params['strategy']},target={HOME}/controllers/epp,readonly")
         command += [params["image"], "python", f"{HOME}/controllers/epp/keystore.py"]
         given = json.dumps({"connector": self.connector, "password": password, "keys": keys})
         code, out, err = self.module.run_command(command, data=given)
