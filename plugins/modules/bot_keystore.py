@@ -222,16 +222,14 @@ class Keystore:
             state = "missing" if None in files.values() else "other secrets, or changed by hand"
             self.note(self.conf / f"connectors/{self.connector}.yml", state, "written anew from the wanted secrets")
         self.put_directories()
+        if stale and not self.module.check_mode:
+            self.encrypt(password, keys)
+        # After the keystore: should that fail, a bot that is started meanwhile still has the password of the old one.
         self.put(self.password_file, f"{password}\n".encode())
         if self.module.params["mode"] == "paper":
             self.put(self.credentials_file, (json.dumps(keys, indent=2, sort_keys=True) + "\n").encode())
         if stale and not self.module.check_mode:
-            self.encrypt(password, keys)
-            left = {
-                "salt": record["salt"],
-                "fingerprint": fingerprint,
-                "files": self.files(),
-            }
+            left = {"salt": record["salt"], "fingerprint": fingerprint, "files": self.files()}
             # Last, so that a run that was cut short is repeated.
             host_files.write(self.record_file, (json.dumps(left, indent=2) + "\n").encode(), 0o600, *self.owner)
         return bool(self.after), fingerprint[:16]

@@ -3,54 +3,25 @@
 from __future__ import annotations
 
 import grp
-import importlib.util
 import json
 import os
 import pwd
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 import yaml
-from ansible.module_utils.testing import patch_module_args
-
-SOURCE = Path(__file__).parents[2] / "plugins" / "modules" / "tree.py"
 
 Run = Callable[..., dict[str, Any]]
 
 
-def load() -> ModuleType:
-    """The module, from its file: a module is no package of Python's own."""
-    spec = importlib.util.spec_from_file_location("hbot_infra_tree", SOURCE)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture
-def run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Run:
+def run(tmp_path: Path, run_module: Callable[..., dict[str, Any]]) -> Run:
     """Runs the module below tmp_path and returns its result."""
-    module = load()
 
     def runner(*entries: dict[str, Any], check: bool = False, **options: Any) -> dict[str, Any]:
-        args = {
-            "root": str(tmp_path),
-            "entries": list(entries),
-            "_ansible_check_mode": check,
-            "_ansible_diff": True,
-            "_ansible_inject_invocation": True,
-            **options,
-        }
-        with patch_module_args(args), pytest.raises(SystemExit):
-            module.main()
-        result: dict[str, Any] = json.loads(capsys.readouterr().out)
-        return result
+        return run_module("tree", check, root=str(tmp_path), entries=list(entries), **options)
 
     return runner
 
