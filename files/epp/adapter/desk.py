@@ -56,6 +56,9 @@ if TYPE_CHECKING:
 BARS = 200
 """Candles asked for when bars are wanted; the EMA(50) needs a good run-in."""
 
+BARS_S = 60.0
+"""Before they are asked for again: a new candle comes once a minute."""
+
 AUDIT_S = 60.0
 """Between two comparisons of open orders and fills with the exchange's own lists."""
 
@@ -309,6 +312,7 @@ class Desk:
         while True:
             await self._bars_wanted.wait()
             await self._until_done("candles", self._read_bars)
+            await asyncio.sleep(BARS_S)
             self._bars_wanted.clear()
 
     async def _read_bars(self) -> None:
@@ -593,6 +597,9 @@ class Desk:
 
     def _cancel(self, decision: Decision) -> None:
         self._stop([self._slots[key] for key in decision.cancel if key in self._slots])
+        for key in decision.direct_cancel:
+            if key in self._slots:
+                self._slots[key].state = OrderState.CANCELLING
         direct = {self._slots[key].client_id if key in self._slots else key for key in decision.direct_cancel}
         direct |= {key for key in decision.cancel if key in self._strays}
         if decision.direct_cancel_all:
@@ -725,6 +732,8 @@ class Desk:
         self._leaving = True
         for task in self._tasks:
             task.cancel()
+        for slot in self._slots.values():
+            slot.state = OrderState.CANCELLING
         deadline = time.monotonic() + timeout_s
         left, empty = 0, 0
         failure: Exception | None = None
@@ -753,14 +762,11 @@ class Desk:
         return left
 
     def close_books(self) -> None:
-        """Write the last rows and the state; afterwards nothing is written any more."""
+        """Write the day's row and the state; afterwards nothing is written any more."""
         for tag, forwarder in self._forwarders:
             self._connector.remove_listener(tag, forwarder)
-        now = time.time()
         if self._decision is not None:
-            self._minute = None
-            self._write_minute(now)
-            row = self._engine.day_row(now)
+            row = self._engine.day_row(time.time())
             self._ledger.write_day(
                 row.ts, row.day, _cells({k: v for k, v in dataclasses.asdict(row).items() if k not in ("ts", "day")})
             )

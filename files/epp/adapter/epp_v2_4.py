@@ -7,6 +7,7 @@ import no other one here. What the controller does is in :mod:`.desk`; this modu
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import Any, Literal
 
 from hummingbot.strategy_v2.controllers.controller_base import ControllerBase, ControllerConfigBase
@@ -61,6 +62,15 @@ class EppV24Config(EppParameters, ControllerConfigBase):  # type: ignore[misc]  
 
 class EppV24(ControllerBase):  # type: ignore[misc]  # Hummingbot has no types
     """Wakes the desk once a second and speaks for it to Hummingbot."""
+
+    _logger = None
+
+    @classmethod
+    def logger(cls) -> Any:
+        """The controller's own logger: the base class would log as the framework."""
+        if cls._logger is None:
+            cls._logger = logging.getLogger(__name__)
+        return cls._logger
 
     def __init__(
         self,
