@@ -34,6 +34,14 @@ BOT_SIZES = ("bot_memory_mb", "paper_exchange_memory_mb")
 LIVE_SECRETS = ("bot_password", "bot_api_key", "bot_api_secret", "bot_api_passphrase")
 IMAGE_NAME = re.compile(r"(?P<name>[^@\s]+?)(:(?P<tag>\w[\w.-]*))?(@sha256:[0-9a-f]{64})?", re.ASCII)
 
+OWN_VARIABLES = {
+    "variant": "bot_variant",
+    "enabled": "bot_enabled",
+    "trading_pair": "bot_trading_pair",
+    "total_amount_quote": "bot_total_amount_quote",
+}
+"""Parameters of EPP that a bot's own variables carry."""
+
 UBUNTU_RELEASES = ("22.04", "24.04")
 DEBIAN_RELEASE = "13"
 
@@ -329,6 +337,9 @@ def _parameters(bot: Host, schema: Mapping[str, Any]) -> Iterator[Problem]:
         yield bot.problem("bot_parameters", wrong, "set that strategy's own in bot_controllers")
     else:
         where = bot.variables["bot_parameters"].where
+        for name in OWN_VARIABLES.keys() & given.keys():
+            wrong = "this has a variable of its own, which would be overruled"
+            yield Problem(where, f"bot_parameters.{name}", wrong, f"set {OWN_VARIABLES[name]} instead")
         for path, wrong in schema_faults(given, schema, schema, "bot_parameters"):
             yield Problem(where, path, wrong, "docs/strategy.md lists the parameters and their bounds")
 
@@ -384,7 +395,7 @@ def _scalar_faults(given: Any, schema: Mapping[str, Any], path: str) -> list[tup
     number = isinstance(given, (int, float)) and not isinstance(given, bool)
     fits = {
         "boolean": isinstance(given, bool),
-        "integer": number and given == int(given),
+        "integer": number and (isinstance(given, int) or given.is_integer()),
         "number": number,
         "string": isinstance(given, str),
         "null": given is None,

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ansible.errors import AnsibleError
-from ansible.parsing.vault import AnsibleVaultError
 from ansible_collections.hbot.infra.plugins.module_utils.inventory_files import (
     NO_PASSWORD,
     host_definitions,
@@ -100,14 +99,11 @@ def _variables(
         try:
             variables[key] = Variable(engine.template(value), where)
         except AnsibleError as error:
-            vault = next((cause for cause in _causes(error) if isinstance(cause, AnsibleVaultError)), None)
-            if vault is not None:
-                problems.append(Problem(where, key, vault_fault(vault), NO_PASSWORD))
+            last = [*_causes(error)][-1]
+            if "vault secrets" in str(last):
+                problems.append(Problem(where, key, vault_fault(last), NO_PASSWORD))
             else:
-                last = [*_causes(error)][-1]
-                problems.append(
-                    Problem(where, key, f"it cannot be resolved for {name} ({last})", "correct its template")
-                )
+                problems.append(Problem(where, key, f"it cannot be resolved for {name} ({last})", "correct its template"))
     return variables, problems
 
 

@@ -1,0 +1,252 @@
+"""Bad input, as an operator meets it: one message with the file, the variable and the fix, and nothing touched.
+
+The VPS of these inventories listens on no port. A run that reached for it would end in "Connection refused".
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.controller import KEY, Run, bot, command, vps, write_inventory
+
+Inventory = Callable[..., Path]
+
+
+@pytest.fixture
+def inventory(tmp_path: Path) -> Inventory:
+    """Writes an inventory into this test's directory."""
+    return lambda **files: write_inventory(tmp_path / "inventory", **files)
+
+
+def site(inventory: Path, *arguments: str) -> Run:
+    """Run site.yml."""
+    return command("ansible-playbook", "-i", str(inventory), "site.yml", *arguments)
+
+
+CASES: dict[str, tuple[dict[str, Any], str, str, str]] = {
+    "an unknown mode": (
+        {"bots__bot1": bot("bot1", bot_mode="papr")},
+        "bots/bot1.yml:5: bot_mode: 'papr' is unknown",
+        "one of paper, live",
+        "bot_mode",
+    ),
+    "an unknown variant": (
+        {"bots__bot1": bot("bot1", bot_variant="e")},
+        "bots/bot1.yml:6: bot_variant: 'e' is unknown",
+        "one of a, b, c, d",
+        "bot_variant",
+    ),
+    "an operator's user without a key": (
+        {"hosts": vps(host_access_authorized_keys=[])},
+        "hosts.yml:6: host_access_authorized_keys: the operator's user 'ops' has no key",
+        "list your public key",
+        "host_access_authorized_keys",
+    ),
+    "a bot's name with a capital letter": (
+        {"bots__bot1": None, "bots__Bot1": bot("Bot1")},
+        "bots/Bot1.yml:3: bot name: 'Bot1' is no bot's name",
+        "rename the bot",
+        "[a-z][a-z0-9-]*",
+    ),
+    "a bot's name that is reserved": (
+        {"bots__grafana": bot("grafana")},
+        "bots/grafana.yml:3: bot name: 'grafana' is reserved",
+        "rename the bot",
+        "bot name",
+    ),
+    "a bot's name that is a container's of another": (
+        {"bots__bot1-exchange": bot("bot1-exchange")},
+        "bots/bot1-exchange.yml:3: bot name: 'bot1-exchange' is reserved",
+        "rename the bot",
+        "bot name",
+    ),
+    "a bot's name that is a machine's": (
+        {"bots__vps1": bot("vps1")},
+        "vps1: bot name: 'vps1' is already a machine",
+        "rename the bot",
+        "bot name",
+    ),
+    "a bot on a VPS that does not exist": (
+        {"bots__bot1": bot("bot1", bot_vps="vsp1")},
+        "bots/bot1.yml:4: bot_vps: there is no VPS 'vsp1' (did you mean vps1?)",
+        "name one of the group vps (vps1)",
+        "bot_vps",
+    ),
+    "an image tagged latest": (
+        {"group_vars__bots": {"bot_image": "hummingbot/hummingbot:latest"}},
+        "group_vars/bots.yml:1: bot_image: 'hummingbot/hummingbot:latest' is tagged latest",
+        "name a version",
+        "bot_image",
+    ),
+    "an image without a tag": (
+        {"bots__bot1": bot("bot1", bot_image="hummingbot/hummingbot")},
+        "bots/bot1.yml:7: bot_image: 'hummingbot/hummingbot' has no tag",
+        "name a version",
+        "bot_image",
+    ),
+    "a live bot without credentials": (
+        {"bots__bot1": bot("bot1", bot_mode="live")},
+        "bots/bot1.yml:3: bot_password, bot_api_key, bot_api_secret, bot_api_passphrase: bot1 is live",
+        "host_vars/bot1/vault.yml",
+        "bot_api_key",
+    ),
+    "two bots with one name in two files": (
+        {"bots__copy": bot("bot1")},
+        "bots/bot1.yml:3: bot1: ",
+        "rename one of them",
+        "bots/copy.yml:3 defines the same bot",
+    ),
+    "an unknown parameter": (
+        {"bots__bot1": bot("bot1", bot_parameters={"turnover_cap": 3})},
+        "bots/bot1.yml:8: bot_parameters.turnover_cap: there is no parameter 'turnover_cap'",
+        "docs/strategy.md",
+        "did you mean turnover_cap_x?",
+    ),
+    "an unknown parameter of a regime": (
+        {"bots__bot1": bot("bot1", bot_parameters={"regimes": {"up": {"refresh": 3}}})},
+        "bots/bot1.yml:8: bot_parameters.regimes.up.refresh: there is no parameter 'refresh'",
+        "docs/strategy.md",
+        "did you mean refresh_s?",
+    ),
+    "a value that its role would refuse": (
+        {"group_vars__bots": {"paper_exchange_market": "bitgt"}},
+        "group_vars/bots.yml:1: paper_exchange_market: ",
+        "docs/inventory.md",
+        "bitgt",
+    ),
+    "a variable that nothing reads": (
+        {"bots__bot1": bot("bot1", bot_varient="a")},
+        "bots/bot1.yml:7: bot_varient: nothing reads this variable",
+        "write bot_variant",
+        "bot_varient",
+    ),
+    "a template that cannot be resolved": (
+        {"bots__bot1": bot("bot1", bot_image="{{ nobody_sets_this }}")},
+        "bots/bot1.yml:7: bot_image: it cannot be resolved for bot1",
+        "correct its template",
+        "nobody_sets_this",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_bad_input_is_refused_before_anything_is_touched(case: str, inventory: Inventory) -> None:
+    files, problem, fix, also = CASES[case]
+    directory = inventory(**files)
+    run = site(directory)
+    assert run.code != 0
+    said = [line.removeprefix(f"{directory}/") for line in run.problems]
+    match = [line for line in said if line.startswith(problem)]
+    assert match, run.output
+    assert " Fix: " in match[0]
+    assert fix in match[0]
+    assert also in match[0]
+    assert "Connection refused" not in run.output
+    assert run.output.count("Preflight found") == 2, "once as the message, once as the task's result"
+
+
+def test_all_of_it_comes_in_one_message(inventory: Inventory) -> None:
+    run = site(
+        inventory(
+            hosts=vps(host_access_authorized_keys=["no key"]),
+            bots__bot1=bot("bot1", bot_mode="papr", bot_vps="vps2", bot_image="x:latest"),
+            bots__prometheus=bot("prometheus", bot_variant="z"),
+        )
+    )
+    assert len(run.problems) == 6, run.output
+    assert "Preflight found 6 problems; nothing was changed." in run.output
+
+
+def test_a_limited_run_is_not_stopped_by_another_bots_file(inventory: Inventory) -> None:
+    directory = inventory(bots__bot2=bot("bot2", bot_mode="papr"))
+    assert not site(directory, "--limit", "bot1").problems
+    assert len(site(directory, "--limit", "bot2").problems) == 1
+
+
+def vault(file: Path, password: Path) -> None:
+    """Encrypt a file of the inventory."""
+    run = command("ansible-vault", "encrypt", "--vault-password-file", str(password), str(file))
+    assert run.code == 0, run.output
+
+
+@pytest.fixture
+def password(tmp_path: Path) -> Path:
+    """A file with a vault password."""
+    file = tmp_path / "password"
+    file.write_text("a password")
+    return file
+
+
+@pytest.mark.parametrize("place", ["host_vars/bot1/vault.yml", "group_vars/all/vault.yml", "group_vars/bots.yml"])
+@pytest.mark.parametrize("limit", [[], ["--limit", "bot1"]], ids=["all", "bot1"])
+def test_a_missing_vault_password(inventory: Inventory, password: Path, place: str, limit: list[str]) -> None:
+    directory = inventory(**{place.removesuffix(".yml").replace("/", "__"): {"bot_api_key": "canary-key"}})
+    vault(directory / place, password)
+    run = site(directory, *limit)
+    assert run.code != 0
+    assert f"{directory / place}: " in run.output
+    assert "it is encrypted, and no vault password was given" in run.output
+    assert "--ask-vault-pass or --vault-password-file" in run.output
+    assert "Connection refused" not in run.output
+
+    run = site(directory, *limit, "--vault-password-file", str(password))
+    assert "Connection refused" in run.output, "with the password the preflight of the inventory passes"
+    assert "canary-key" not in run.output
+
+
+def test_a_wrong_vault_password(inventory: Inventory, password: Path, tmp_path: Path) -> None:
+    directory = inventory(host_vars__bot1__vault={"bot_api_key": "canary-key"})
+    vault(directory / "host_vars/bot1/vault.yml", password)
+    other = tmp_path / "other"
+    other.write_text("another password")
+    run = site(directory, "--vault-password-file", str(other))
+    assert run.code != 0
+    assert "host_vars/bot1/vault.yml" in run.problems[0]
+    assert "the vault password that was given does not open it" in run.problems[0]
+
+
+def test_a_single_encrypted_value_without_its_password(inventory: Inventory, password: Path) -> None:
+    words = ("--vault-password-file", str(password), "canary-key", "--name", "bot_api_key")
+    run = command("ansible-vault", "encrypt_string", *words)
+    value = run.output[run.output.index("bot_api_key") :].partition("Encryption")[0]
+    run = site(inventory(host_vars__bot1=value))
+    assert run.code != 0
+    assert "host_vars/bot1.yml:1: bot_api_key: it is encrypted, and no vault password was given" in run.problems[0]
+
+
+HERE = {"ansible_connection": "local", "host_access_authorized_keys": [KEY]}
+"""The machine that runs the tests stands for the VPS: the preflight only reads there."""
+
+
+def preflight(inventory: Path) -> Run:
+    """Run preflight.yml."""
+    return command("ansible-playbook", "-i", str(inventory), "preflight.yml")
+
+
+def test_more_bots_than_the_vps_has_memory_for(inventory: Inventory) -> None:
+    run = preflight(
+        inventory(
+            hosts={"vps": {"hosts": {"vps1": HERE}}},
+            bots__bot1=bot("bot1", bot_memory_mb=4_000_000),
+            bots__bot2=bot("bot2", bot_memory_mb=5_000_000),
+        )
+    )
+    assert run.code != 0
+    problem = next(problem for problem in run.problems if "bot_memory_mb" in problem)
+    assert "bots/bot1.yml:3" in problem
+    assert "bots/bot2.yml:3" in problem
+    assert "(bot1 4000256, bot2 5000256)" in problem
+    assert "want 9001536 MiB" in problem
+    assert "Fix: a bigger VPS" in problem
+
+
+def test_an_unsupported_system(inventory: Inventory) -> None:
+    release = dict(line.split("=", 1) for line in Path("/etc/os-release").read_text().splitlines() if "=" in line)
+    system = (release["ID"].strip('"'), release.get("VERSION_ID", "").strip('"'))
+    supported = system in [("ubuntu", "22.04"), ("ubuntu", "24.04")]
+    run = preflight(inventory(hosts={"vps": {"hosts": {"vps1": HERE}}}))
+    refused = [problem for problem in run.problems if "which is not supported" in problem]
+    assert len(refused) == (0 if supported else 1), run.output
+    assert all("hosts.yml" in problem and "Ubuntu 22.04 or 24.04" in problem for problem in refused)
