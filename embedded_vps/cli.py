@@ -1,0 +1,200 @@
+"""The command line: ``python -m embedded_vps <command>``."""
+
+import argparse
+import fcntl
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from embedded_vps import builder, engine, images, layout, machine, network, registry
+from embedded_vps.console import Console, EmbeddedVpsError
+from embedded_vps.rootfs import DISTRIBUTIONS
+
+
+@contextmanager
+def _alone(console: Console) -> Iterator[None]:
+    """Hold the checkout's lock: two commands never change the machines at the same time."""
+    layout.STATE.mkdir(parents=True, exist_ok=True)
+    with (layout.STATE / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            console.say("waiting for another embedded_vps command to end")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _images(arguments: argparse.Namespace, console: Console) -> int:
+    builder.ensure_engine(console)
+    images.bot(console)
+    images.busybox(console)
+    return 0
+
+
+def _ready(console: Console) -> None:
+    machine.wait_for_ssh(console)
+    verdict = machine.wait_until_booted()
+    if verdict != "running":
+        _, failed, _ = engine.execute(layout.VPS.container, ["systemctl", "--failed", "--plain", "--no-legend"], check=False)
+        console.say(f"systemd on the VPS says {verdict}: {failed.strip() or 'still starting'}")
+
+
+def _up(arguments: argparse.Namespace, console: Console) -> int:
+    builder.ensure_engine(console)
+    machine.check_owner()
+    images.bot(console)
+    images.busybox(console)
+    network.ensure(console)
+    registry.ensure_running(console)
+    for tag in (layout.BOT_IMAGE, layout.BUSYBOX_IMAGE):
+        registry.push(tag, console)
+    machine.ensure_world(console)
+    machine.ensure_vps(DISTRIBUTIONS[arguments.distribution], console)
+    _ready(console)
+    return 0
+
+
+def _reset(arguments: argparse.Namespace, console: Console) -> int:
+    builder.ensure_engine(console)
+    machine.check_owner()
+    machine.remove_vps(console)
+    return _up(arguments, console)
+
+
+def _down(arguments: argparse.Namespace, console: Console) -> int:
+    if not engine.answers():
+        console.say("no Docker Engine answers here: nothing to remove")
+        return 0
+    machine.check_owner()
+    machine.remove_vps(console)
+    for host in (layout.OUTSIDE, layout.THIRD, layout.REGISTRY):
+        if engine.remove_container(host.container):
+            console.say(f"removed {host.hostname}")
+    network.remove(console)
+    if arguments.all:
+        _forget_caches(console)
+    return 0
+
+
+def _forget_caches(console: Console) -> None:
+    for volume in (layout.VOLUME_APT_ARCHIVES, layout.VOLUME_APT_LISTS, layout.VOLUME_REGISTRY):
+        if engine.remove_volume(volume):
+            console.say(f"removed the cache {volume}")
+    references = engine.docker("images", "--format={{.Repository}}:{{.Tag}}").splitlines()
+    ours = [name for name in references if name.startswith("hbot-embedded/")]
+    ours += [name for name in references if name in {layout.BOT_IMAGE, layout.BUSYBOX_IMAGE}]
+    ours += [name for name in references if name.startswith("127.0.0.1:") and "/hummingbot/hummingbot:" in name]
+    ours += [name for name in references if name.startswith("127.0.0.1:") and "/library/busybox:" in name]
+    if ours:
+        console.say(f"removing {len(ours)} image tags")
+        engine.docker("image", "rm", "--force", *ours, check=False)
+    engine.docker("image", "prune", "--force", f"--filter=label={images.INPUTS_LABEL}", check=False)
+
+
+def _status(arguments: argparse.Namespace, console: Console) -> int:
+    if not engine.answers():
+        print("no Docker Engine answers here")
+        return 3
+    for host in (layout.VPS, layout.OUTSIDE, layout.THIRD, layout.REGISTRY):
+        print(f"{host.hostname:9} {host.v4!s:15} {host.v6!s:20} {engine.state(host.container)}")
+    if engine.state(layout.VPS.container) == "running":
+        print(f"systemd on {layout.VPS.hostname}: {machine.wait_until_booted()}")
+        return 0
+    return 3
+
+
+def _need_vps() -> None:
+    machine.check_owner()
+    if engine.state(layout.VPS.container) == "absent":
+        raise EmbeddedVpsError("there is no embedded VPS. Fix: python -m embedded_vps up")
+
+
+def _reboot(arguments: argparse.Namespace, console: Console) -> int:
+    _need_vps()
+    console.say("rebooting the VPS (systemd shuts down, /run and the firewall are gone, systemd boots)")
+    engine.docker("restart", "--time=60", layout.VPS.container, timeout=120)
+    _ready(console)
+    return 0
+
+
+def _kill(arguments: argparse.Namespace, console: Console) -> int:
+    _need_vps()
+    console.say("the VPS loses power")
+    engine.docker("kill", "--signal=KILL", layout.VPS.container)
+    return 0
+
+
+def _start(arguments: argparse.Namespace, console: Console) -> int:
+    _need_vps()
+    console.say("starting the VPS")
+    engine.docker("start", layout.VPS.container)
+    _ready(console)
+    return 0
+
+
+def _enter(container: str) -> Callable[[argparse.Namespace, Console], int]:
+    def execute(arguments: argparse.Namespace, console: Console) -> int:
+        command = [word for word in arguments.command if word != "--"] if arguments.command[:1] == ["--"] else arguments.command
+        terminal = ["--tty"] if sys.stdin.isatty() and sys.stdout.isatty() else []
+        return subprocess.run(  # noqa: S603 - what the person at the keyboard asked for
+            ["docker", "exec", "--interactive", *terminal, container, *(command or ["bash"])], check=False
+        ).returncode
+
+    return execute
+
+
+COMMANDS: dict[str, tuple[Callable[[argparse.Namespace, Console], int], str]] = {
+    "up": (_up, "make what is missing (images, registry, network, machines) and wait until sshd answers"),
+    "reset": (_reset, "a fresh VPS with an empty disk; images, registry and package caches stay"),
+    "down": (_down, "remove the machines and the network; images and caches stay unless --all is given"),
+    "purge": (_down, "the same as down --all"),
+    "status": (_status, "list the machines; code 3 when the VPS does not run"),
+    "reboot": (_reboot, "reboot the VPS"),
+    "kill": (_kill, "cut the VPS's power"),
+    "start": (_start, "boot the VPS after kill"),
+    "images": (_images, "build or pull the images that bots and tests run"),
+    "exec": (_enter(layout.VPS.container), "run a command on the VPS, as root"),
+    "outside": (_enter(layout.OUTSIDE.container), "run a command on the host outside"),
+    "third": (_enter(layout.THIRD.container), "run a command on the third host, the one that gets banned"),
+}
+UNLOCKED = {"status", "exec", "outside", "third"}
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m embedded_vps", description=__doc__)
+    commands = parser.add_subparsers(dest="name", required=True, metavar="command")
+    for name, (_, text) in COMMANDS.items():
+        command = commands.add_parser(name, help=text, description=text)
+        command.set_defaults(all=name == "purge")
+        if name in {"up", "reset"}:
+            command.add_argument(
+                "--distribution",
+                choices=sorted(DISTRIBUTIONS),
+                default=os.environ.get("HBOT_EMBEDDED_DISTRIBUTION", "debian:13"),
+                help="the VPS's operating system (default: $HBOT_EMBEDDED_DISTRIBUTION, else debian:13)",
+            )
+        elif name == "down":
+            command.add_argument("--all", action="store_true", help="the images and caches too")
+        elif name in {"exec", "outside", "third"}:
+            command.add_argument("command", nargs=argparse.REMAINDER, metavar="-- command", help="what to run (default: bash)")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit code (1: it failed and said why, 130: interrupted)."""
+    arguments = _parser().parse_args(argv)
+    console = Console()
+    function = COMMANDS[arguments.name][0]
+    try:
+        if arguments.name in UNLOCKED:
+            return function(arguments, console)
+        with _alone(console):
+            return function(arguments, console)
+    except EmbeddedVpsError as error:
+        console.error(str(error))
+        return 1
+    except KeyboardInterrupt:
+        console.error("interrupted; the same command continues where this one stopped")
+        return 130
