@@ -1,0 +1,1 @@
+"""Replay: the same core over recorded data, on the same matching engine as the paper exchange."""

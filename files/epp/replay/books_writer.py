@@ -1,0 +1,101 @@
+"""The CSV books of a replay: the bot's own columns and format, written through a buffer.
+
+The live writer flushes every row and survives a crash; a replay that dies is simply run again.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+
+from ..books.columns import DAILY, FILLS, MINUTE, PROVENANCE
+from ..books.csv_book import format_timestamp, format_value
+from ..core import BookedFill, DayRow, MinuteRow
+
+_BUFFER = 1 << 20
+_FIRST = 1 + len(PROVENANCE)
+
+
+def cell(value: object) -> str:
+    """One cell's text: what :func:`..books.csv_book.format_value` writes, by a shorter way for what is common."""
+    if value is None:
+        return ""
+    kind = type(value)
+    if kind is float:
+        text = repr(value)
+        if "e" not in text and "n" not in text:
+            return text[:-2] if text.endswith(".0") else text
+    elif kind is int:
+        return str(value)
+    return format_value(value)  # type: ignore[arg-type]
+
+
+class ReplayBooks:
+    """fills.csv, minute.csv, daily.csv and events.log of one run.
+
+    Args:
+        directory: where they are written; made when missing, and what an earlier replay left there is replaced.
+        provenance: cells of the provenance columns, in their order.
+        exchange: cell of the column ``exchange``.
+        trading_pair: cell of the column ``trading_pair``.
+    """
+
+    def __init__(self, directory: Path, provenance: Sequence[str], exchange: str, trading_pair: str) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        self._provenance = _quoted(provenance)
+        self._market = _quoted((exchange, trading_pair))
+        self._fill_columns = FILLS[_FIRST + 2 :]
+        self._minute_columns = tuple(name for name in MINUTE[_FIRST + 2 :] if name != "tick_ms")
+        self._day_columns = DAILY[_FIRST + 3 :]
+        with ExitStack() as stack:
+            self._fills = stack.enter_context(_open(directory / "fills.csv", FILLS))
+            self._minutes = stack.enter_context(_open(directory / "minute.csv", MINUTE))
+            self._days = stack.enter_context(_open(directory / "daily.csv", DAILY))
+            self._events = stack.enter_context(
+                (directory / "events.log").open("w", encoding="utf-8", buffering=_BUFFER)
+            )
+            self._stack = stack.pop_all()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    def fill(self, row: BookedFill) -> None:
+        """Write one fill."""
+        cells = ",".join([cell(getattr(row, name)) for name in self._fill_columns])
+        self._fills.write(f"{format_timestamp(row.ts)},{self._provenance},{self._market},{cells}\r\n")
+
+    def minute(self, row: MinuteRow) -> None:
+        """Write one minute; ``tick_ms`` stays empty, a replay has no tick."""
+        cells = ",".join([cell(getattr(row, name)) for name in self._minute_columns])
+        self._minutes.write(f"{format_timestamp(row.ts)},{self._provenance},{self._market},{cells},\r\n")
+
+    def day(self, row: DayRow) -> None:
+        """Write one day."""
+        cells = ",".join([cell(getattr(row, name)) for name in self._day_columns])
+        self._days.write(f"{format_timestamp(row.ts)},{self._provenance},{row.day},{self._market},{cells}\r\n")
+
+    def event(self, ts: float, code: str, detail: str) -> None:
+        """Write one line of the log."""
+        self._events.write(f"{format_timestamp(ts)} {code}: {detail}\n")
+
+
+def _quoted(cells: Sequence[str]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="").writerow(cells)
+    return text.getvalue()
+
+
+def _open(path: Path, columns: Sequence[str]) -> IO[str]:
+    file = path.open("w", encoding="utf-8", newline="", buffering=_BUFFER)
+    file.write(",".join(columns) + "\r\n")
+    return file
