@@ -35,7 +35,7 @@ _BACKOFF_MAX_S: Final = 300.0
 
 
 def _quoted_key(side: Side, price: Decimal) -> str:
-    return f"{side.value}:{float(price)!r}"
+    return f"{side}:{float(price)!r}"
 
 
 @dataclass(slots=True)
@@ -594,7 +594,7 @@ class Engine:
             best_bid=snapshot.bid,
             best_ask=snapshot.ask,
             equity_quote=ledger.equity if known else None,
-            trading_pnl_quote=books.trading_pnl(ledger) if known else None,
+            trading_pnl_quote=ledger.trading_pnl if known else None,
             base_balance=snapshot.base_total,
             quote_balance=snapshot.quote_total,
             base_pct=figures.base_pct,

@@ -286,7 +286,7 @@ def limits(
     if memory.drawdown_pause_until and ts >= memory.drawdown_pause_until:
         # Measured anew from here, or the pause would start again at once and never end.
         memory.drawdown_pause_until = 0.0
-        ledger.trading_soft_peak = books.trading_pnl(ledger)
+        ledger.trading_soft_peak = ledger.trading_pnl
     soft = books.trading_soft_drawdown(ledger)
     if not memory.drawdown_pause_until and soft >= parameters.trading_drawdown_soft_pct:
         memory.drawdown_pause_until = ts + parameters.trading_drawdown_hold_h * _HOUR_S
@@ -375,7 +375,7 @@ def at_once(memory: GuardMemory, snapshot: Snapshot) -> None:
 
 
 def judge_fee_share(memory: GuardMemory, parameters: EppParameters, ledger: LedgerState, ts: float) -> None:
-    """Alert and widen when fees eat too much of the newest round trips; never pause, for only new lots could cure it."""
+    """Forget the latch and all that counts or lasts (a reset by the operator); what is still wrong comes back."""
     share = books.fee_share(ledger, parameters)
     memory.fee_share_bad = share is not None and share >= parameters.fee_share_limit
     if not memory.fee_share_bad:

@@ -94,6 +94,8 @@ class LedgerState:
     """Equity at the last mark."""
     mid: float = 0.0
     """Mid of the last mark; 0 before the first."""
+    trading_pnl: Decimal = ZERO
+    """Equity less the value of the reference inventory, at the last mark."""
     trading_peak: Decimal = ZERO
     """Peak of trading PnL since the window opened or the last reset."""
     trading_soft_peak: Decimal = ZERO
@@ -133,12 +135,8 @@ def day_name(day: int) -> str:
 
 
 def _share(part: Decimal, whole: Decimal) -> float:
-    return float(part / whole) if whole > 0 else 0.0
-
-
-def trading_pnl(state: LedgerState) -> Decimal:
-    """Equity less the value of the reference inventory, at the last mark."""
-    return state.equity - state.reference_base * decimal(state.mid) - state.reference_quote
+    below = float(whole)
+    return float(part) / below if below > 0 else 0.0
 
 
 def turnover(state: LedgerState) -> float:
@@ -161,21 +159,21 @@ def trading_drawdown(state: LedgerState) -> float:
     """Trading drawdown from its peak, share of the window's opening equity; 0 before the window opens."""
     if state.window_since is None:
         return 0.0
-    return max(0.0, _share(state.trading_peak - trading_pnl(state), state.window_equity))
+    return max(0.0, _share(state.trading_peak - state.trading_pnl, state.window_equity))
 
 
 def trading_soft_drawdown(state: LedgerState) -> float:
     """Trading drawdown from the peak that each pause takes anew."""
     if state.window_since is None:
         return 0.0
-    return max(0.0, _share(state.trading_soft_peak - trading_pnl(state), state.window_equity))
+    return max(0.0, _share(state.trading_soft_peak - state.trading_pnl, state.window_equity))
 
 
 def trading_day_loss(state: LedgerState) -> float:
     """Trading loss since the day's open, share of the day's opening equity; negative is a gain."""
     if state.window_since is None:
         return 0.0
-    return _share(state.day.trading_open - trading_pnl(state), state.day.equity_open)
+    return _share(state.day.trading_open - state.trading_pnl, state.day.equity_open)
 
 
 def fee_share(state: LedgerState, parameters: EppParameters) -> float | None:
@@ -194,29 +192,33 @@ def is_booked(state: LedgerState, trade_id: str, ts: float) -> bool:
 
 def mark(state: LedgerState, base: Decimal, quote: Decimal, mid: float, ts: float) -> None:
     """Value the balances at a sane mid; open the books at the first call, and each day at its first call."""
-    state.mid = mid
-    state.equity = base * decimal(mid) + quote
+    price = decimal(mid)
+    equity = base * price + quote
+    state.mid, state.equity = mid, equity
     day = state.day
     if not state.opened:
         state.opened = True
         state.expected_base, state.expected_quote = base, quote
         _refer(state, base, quote)
+    pnl = state.trading_pnl = equity - state.reference_base * price - state.reference_quote
     if day.day == 0:
         day.day = day_of(ts)
-    pnl = trading_pnl(state)
     if not day.marked:
         day.marked = True
-        day.equity_open = day.equity_peak = state.equity
+        day.equity_open = day.equity_peak = equity
         day.trading_open = pnl
     if not state.peaks or state.peaks[-1].day != day.day:
-        state.peaks.append(DayPeak(day.day, state.equity))
+        state.peaks.append(DayPeak(day.day, equity))
         while state.peaks[0].day <= day.day - PEAK_DAYS:
             state.peaks.pop(0)
-    elif state.equity > state.peaks[-1].equity:
-        state.peaks[-1].equity = state.equity
-    day.equity_peak = max(day.equity_peak, state.equity)
-    state.trading_peak = max(state.trading_peak, pnl)
-    state.trading_soft_peak = max(state.trading_soft_peak, pnl)
+    elif equity > state.peaks[-1].equity:
+        state.peaks[-1].equity = equity
+    if equity > day.equity_peak:
+        day.equity_peak = equity
+    if pnl > state.trading_peak:
+        state.trading_peak = pnl
+    if pnl > state.trading_soft_peak:
+        state.trading_soft_peak = pnl
     day.max_drawdown = max(day.max_drawdown, drawdown(state))
     day.max_trading_drawdown = max(day.max_trading_drawdown, trading_drawdown(state))
 
@@ -224,8 +226,7 @@ def mark(state: LedgerState, base: Decimal, quote: Decimal, mid: float, ts: floa
 def _refer(state: LedgerState, base: Decimal, quote: Decimal) -> None:
     state.reference_base, state.reference_quote = base, quote
     state.window_equity = state.equity
-    state.trading_peak = state.trading_soft_peak = ZERO
-    state.day.trading_open = ZERO
+    state.trading_pnl = state.trading_peak = state.trading_soft_peak = state.day.trading_open = ZERO
 
 
 def open_window(state: LedgerState, base: Decimal, quote: Decimal, ts: float) -> None:
@@ -250,7 +251,7 @@ def day_row(state: LedgerState, guard_state: GuardState, ts: float) -> DayRow:
         equity_peak_quote=day.equity_peak,
         pnl_quote=pnl,
         pnl_pct=_share(pnl, day.equity_open),
-        trading_pnl_quote=trading_pnl(state) - day.trading_open if day.marked else ZERO,
+        trading_pnl_quote=state.trading_pnl - day.trading_open if day.marked else ZERO,
         turnover_x=turnover(state),
         fills_count=day.fills,
         fees_quote=day.fees,
@@ -272,7 +273,7 @@ def roll(state: LedgerState, guard_state: GuardState, ts: float) -> bool:
     if day.day == 0 or today <= day.day:
         return False
     state.ended_days.append(day_row(state, guard_state, ts))
-    state.day = DayBook(day=today, equity_open=state.equity, equity_peak=state.equity, trading_open=trading_pnl(state))
+    state.day = DayBook(day=today, equity_open=state.equity, equity_peak=state.equity, trading_open=state.trading_pnl)
     return True
 
 
@@ -396,7 +397,7 @@ def transfer(state: LedgerState, base: Decimal, quote: Decimal) -> Decimal:
 
 def rebase(state: LedgerState) -> None:
     """Take peaks and the day's open anew from what is there now (an operator's reset)."""
-    pnl = trading_pnl(state)
+    pnl = state.trading_pnl
     state.trading_peak = state.trading_soft_peak = pnl
     state.peaks = [DayPeak(state.day.day, state.equity)]
     state.day.equity_open = state.day.equity_peak = state.equity

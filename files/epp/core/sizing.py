@@ -1,5 +1,6 @@
 """Sizes and prices as the exchange wants them, and the refusal of a start that its least order would dominate."""
 
+import math
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 from .config import EppParameters
@@ -8,10 +9,14 @@ from .values import Side, TradingRules
 _MINIMUM_MARGIN = Decimal("1.05")
 
 
-def round_price(side: Side, price: float, tick: Decimal) -> Decimal:
-    """Price on the tick, rounded away from mid, so that rounding never brings an order nearer."""
-    steps = (Decimal(repr(price)) / tick).to_integral_value(ROUND_FLOOR if side is Side.BUY else ROUND_CEILING)
-    return (steps * tick).quantize(tick)
+def ticks(side: Side, price: float, tick: float) -> int:
+    """Price in whole ticks, rounded away from mid, so that rounding never brings an order nearer."""
+    steps = price / tick
+    whole = round(steps)
+    # Within a billionth of a tick the price is on it; binary fractions of decimal ticks are never exact.
+    if abs(steps - whole) < 1e-9 * max(1.0, abs(steps)) and abs(steps - whole) < 1e-6:
+        return whole
+    return math.floor(steps) if side is Side.BUY else math.ceil(steps)
 
 
 def least_amount(price: Decimal, rules: TradingRules) -> Decimal:

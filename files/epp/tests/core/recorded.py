@@ -1,0 +1,222 @@
+"""Drives the core over recorded one-minute bars: a small market for tests, not a replay.
+
+A minute's path runs through open, high, low, close (or open, low, high, close) in straight lines; a resting order fills in
+full when the path goes *through* its price. What the product's replay adds (latency, volume, fill probability) is left
+out on purpose: here only the engine's behaviour is of interest.
+"""
+
+import csv
+import gzip
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+
+from epp.core import (
+    Bar,
+    Decision,
+    Engine,
+    EppParameters,
+    Fill,
+    GuardState,
+    OpenOrder,
+    OrderState,
+    Side,
+    Snapshot,
+    State,
+    TradingRules,
+)
+
+RULES = TradingRules(Decimal("0.01"), Decimal("0.000001"), Decimal(5))
+
+
+def read_bars(path: Path, first: str = "", last: str = "") -> list[Bar]:
+    """Bars of a recorded file between two timestamps (text, as in the file)."""
+    with gzip.open(path, "rt") as lines:
+        return [
+            Bar(
+                datetime.fromisoformat(row["timestamp"]).replace(tzinfo=UTC).timestamp(),
+                float(row["open"]), float(row["high"]), float(row["low"]), float(row["close"]),
+            )
+            for row in csv.DictReader(lines)
+            if (not first or row["timestamp"] >= first) and (not last or row["timestamp"] < last)
+        ]  # fmt: skip
+
+
+def path(bars: Sequence[Bar], *, low_first: bool = False, step_s: float = 10.0) -> Iterator[tuple[float, float]]:
+    """Recorded time and price, every ``step_s`` seconds; the corners are on the grid of 20 s."""
+    for bar in bars:
+        inner = (bar.low, bar.high) if low_first else (bar.high, bar.low)
+        corners = (bar.open, *inner, bar.close)
+        for index in range(int(60 / step_s)):
+            at = index * step_s / 20
+            leg = int(at)
+            price = corners[leg] + (corners[leg + 1] - corners[leg]) * (at - leg)
+            yield bar.start + index * step_s, price
+
+
+@dataclass
+class Run:
+    """What came out of a drive."""
+
+    ticks: int = 0
+    quoting: int = 0
+    states: Counter[GuardState] = field(default_factory=Counter)
+    reasons: Counter[str] = field(default_factory=Counter)
+    regimes: Counter[str] = field(default_factory=Counter)
+    fills: int = 0
+    least_share: float = 1.0
+    most_share: float = 0.0
+    seconds: float = 0.0
+    ends: dict[str, int] = field(default_factory=dict)
+    """Pauses that began, by code, less those that ended."""
+    longest: dict[str, float] = field(default_factory=dict)
+    """Longest time in force, by code, wall seconds."""
+    equity: Decimal = Decimal(0)
+    trading_pnl: Decimal = Decimal(0)
+    fees: Decimal = Decimal(0)
+    day_rows: int = 0
+
+
+class Account:
+    """Balances and orders of a market that fills on a strict cross."""
+
+    def __init__(self, base: Decimal, quote: Decimal, fee: Decimal) -> None:
+        self.base, self.quote, self.fee = base, quote, fee
+        self.orders: dict[str, tuple[OpenOrder, float]] = {}
+        self.number = 0
+
+    def take(self, decision: Decision, ts: float) -> None:
+        """Place and begin to cancel."""
+        for order_id in (*decision.cancel, *decision.direct_cancel):
+            order, since = self.orders[order_id]
+            self.orders[order_id] = replace(order, state=OrderState.CANCELLING), since
+        for wanted in decision.place:
+            self.number += 1
+            order = OpenOrder(f"o{self.number}", wanted.side, wanted.price, wanted.amount, wanted.level, 0.0)
+            self.orders[order.order_id] = order, ts
+
+    def settle(self) -> list[str]:
+        """Ids that a cancel of the last tick took out."""
+        gone = [order_id for order_id, (order, _) in self.orders.items() if order.state is OrderState.CANCELLING]
+        for order_id in gone:
+            del self.orders[order_id]
+        return gone
+
+    def cross(self, price: float, ts: float, asset: str) -> list[Fill]:
+        """Fills of the orders that the price went through."""
+        fills = []
+        for order_id, (order, _) in list(self.orders.items()):
+            limit = float(order.price)
+            if (price < limit) if order.side is Side.BUY else (price > limit):
+                del self.orders[order_id]
+                notional = order.price * order.remaining
+                if order.side is Side.BUY:
+                    fee, fee_asset = order.remaining * self.fee, asset
+                    self.base += order.remaining - fee
+                    self.quote -= notional
+                else:
+                    fee, fee_asset = notional * self.fee, "USDT"
+                    self.base -= order.remaining
+                    self.quote += notional - fee
+                fills.append(
+                    Fill(
+                        trade_id=f"t{order_id}", order_id=order_id, ts=ts, side=order.side, price=order.price,
+                        amount=order.remaining, fee_amount=fee, fee_asset=fee_asset,
+                    )
+                )  # fmt: skip
+        return fills
+
+    def view(self, ts: float) -> tuple[OpenOrder, ...]:
+        """Own orders with their age."""
+        return tuple(replace(order, age_s=ts - since) for order, since in self.orders.values())
+
+    def free(self) -> tuple[Decimal, Decimal]:
+        """Free base and quote."""
+        base, quote = self.base, self.quote
+        for order, _ in self.orders.values():
+            if order.side is Side.BUY:
+                quote -= order.price * order.remaining
+            else:
+                base -= order.remaining
+        return base, quote
+
+
+def drive(
+    bars: Sequence[Bar],
+    parameters: EppParameters,
+    *,
+    speed: float = 1.0,
+    low_first: bool = False,
+    step_s: float = 10.0,
+    equity: float = 10_000.0,
+    fee: float = 0.001,
+    seed_minutes: int = 60,
+) -> Run:
+    """Drive a fresh engine over bars at a pace; the first bars are seeded as candles of the paced market."""
+    run = Run()
+    engine = Engine(parameters, State.new())
+    first = bars[0].start
+    lead = int(seed_minutes * speed)
+    origin = first + lead * 60
+
+    def wall(recorded: float) -> float:
+        return origin + (recorded - origin) / speed
+
+    group = int(speed)
+    engine.seed_bars(
+        [
+            Bar(
+                wall(part[0].start), part[0].open, max(bar.high for bar in part), min(bar.low for bar in part),
+                part[-1].close,
+            )
+            for part in (bars[index : index + group] for index in range(0, lead, group))
+        ]
+    )  # fmt: skip
+    mid = bars[lead].open
+    account = Account(
+        (Decimal(equity) / 2 / Decimal(mid)).quantize(Decimal("0.000001")), Decimal(equity) / 2, Decimal(str(fee))
+    )
+    began: dict[str, float] = {}
+    for recorded, price in path(bars[lead:], low_first=low_first, step_s=step_s):
+        ts = wall(recorded)
+        for order_id in account.settle():
+            engine.on_cancel(order_id, ts)
+        for fill in account.cross(price, ts, parameters.base_asset):
+            assert engine.on_fill(fill) is not None
+            run.fills += 1
+        free_base, free_quote = account.free()
+        snapshot = Snapshot(
+            ts=ts, bid=price * 0.99998, ask=price * 1.00002, last=price, book_age_s=0.0, base_total=account.base,
+            base_available=free_base, quote_total=account.quote, quote_available=free_quote, maker_fee=fee,
+            rules=RULES, orders=account.view(ts), connector_ready=True, orders_on_exchange=len(account.orders),
+        )  # fmt: skip
+        start = time.thread_time()
+        decision = engine.decide(snapshot)
+        run.seconds += time.thread_time() - start
+        for row in decision.day_rows:
+            run.day_rows += 1
+            engine.day_row_written(row.day)
+        account.take(decision, ts)
+        run.ticks += 1
+        run.states[decision.state] += 1
+        run.regimes[decision.regime] += 1
+        run.quoting += bool(account.orders) and decision.state in (GuardState.RUNNING, GuardState.REDUCE_ONLY)
+        codes = {reason.code for reason in decision.reasons}
+        run.reasons.update(codes)
+        for code in codes - began.keys():
+            began[code] = ts
+            run.ends[code] = run.ends.get(code, 0) + 1
+        for code in began.keys() - codes:
+            run.longest[code] = max(run.longest.get(code, 0.0), ts - began.pop(code))
+            run.ends[code] -= 1
+        share = float(account.base) * price / (float(account.base) * price + float(account.quote))
+        run.least_share, run.most_share = min(run.least_share, share), max(run.most_share, share)
+    row = engine.minute_row()
+    assert row.equity_quote is not None
+    assert row.trading_pnl_quote is not None
+    run.equity, run.trading_pnl, run.fees = row.equity_quote, row.trading_pnl_quote, engine.state.ledger.fees_total
+    return run
