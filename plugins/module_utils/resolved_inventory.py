@@ -103,7 +103,8 @@ def _variables(
             if "vault secrets" in str(last):
                 problems.append(Problem(where, key, vault_fault(last), NO_PASSWORD))
             else:
-                problems.append(Problem(where, key, f"it cannot be resolved for {name} ({last})", "correct its template"))
+                wrong = f"it cannot be resolved for {name} ({last})"
+                problems.append(Problem(where, key, wrong, "correct its template"))
     return variables, problems
 
 

@@ -64,7 +64,7 @@ CASES: dict[str, tuple[dict[str, Any], str, str, str]] = {
     ),
     "a bot's name that is a machine's": (
         {"bots__vps1": bot("vps1")},
-        "vps1: bot name: 'vps1' is already a machine",
+        "bots/vps1.yml:3: bot name: 'vps1' is already a machine",
         "rename the bot",
         "bot name",
     ),
