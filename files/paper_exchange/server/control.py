@@ -95,7 +95,7 @@ class ControlServer:
             case "fault-kinds":
                 return {kind: {"does": does, "parameters": dict(values)} for kind, (does, values) in KINDS.items()}
             case "drop-sockets":
-                return {"dropped": await self._sockets.drop(request["which"])}
+                return {"dropped": self._sockets.drop(request["which"])}
             case unknown:
                 raise ValueError(f"no command {unknown!r}")
 

@@ -76,7 +76,7 @@ async def running(config: Config, credentials: Credentials) -> AsyncIterator[tup
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=2)
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
-        stack.push_async_callback(sockets.drop, "all")
+        stack.push_async_callback(sockets.close)
         port = await _listen(runner, config, context)
         control = await ControlServer(exchange, sockets).listen(config.state_dir / SOCKET_NAME)
         stack.callback(control.close)
@@ -89,7 +89,7 @@ async def running(config: Config, credentials: Credentials) -> AsyncIterator[tup
             opening["speed"],
             "yes" if opening["book"] == "synthetic" else "no",
             port,
-            extra={"bot": config.bot, "pair": config.pair, **opening},
+            extra={"bot": config.bot, "pair": config.pair, "port": port, **opening},
         )
         yield exchange, port
 

@@ -42,19 +42,26 @@ Channel = tuple[str, str]
 class _Client:
     """One connection: what it wants, and what waits to be sent to it."""
 
-    def __init__(self, socket: web.WebSocketResponse, *, private: bool) -> None:
+    def __init__(self, request: web.Request, socket: web.WebSocketResponse, *, private: bool) -> None:
         self.socket = socket
         self.private = private
+        self._transport = request.transport
         self.logged_in = False
         self.arguments: dict[Channel, Mapping[str, str]] = {}
         self._waiting: asyncio.Queue[str] = asyncio.Queue(_MAX_WAITING)
-        self.overflowed = asyncio.Event()
 
     def send(self, text: str) -> None:
+        """Queue a message; a client that lets too many wait is cut off."""
         try:
             self._waiting.put_nowait(text)
         except asyncio.QueueFull:
-            self.overflowed.set()
+            _log.warning("a client does not read: cut off", extra={"private": self.private})
+            self.cut()
+
+    def cut(self) -> None:
+        """End the connection at once, whatever waits."""
+        if self._transport is not None:
+            self._transport.abort()
 
     async def write(self) -> None:
         """Send what waits, until the connection ends."""
@@ -83,13 +90,17 @@ class SocketServer:
         private = sum(client.private for client in self._clients)
         return {"public": len(self._clients) - private, "private": private}
 
-    async def drop(self, which: str) -> int:
-        """Close connections without warning: ``public``, ``private`` or ``all``; returns how many."""
+    def drop(self, which: str) -> int:
+        """Cut connections without a word: ``public``, ``private`` or ``all``; returns how many."""
         chosen = [c for c in self._clients if which == "all" or c.private == (which == "private")]
         for client in chosen:
-            with contextlib.suppress(ConnectionError):
-                await client.socket.close(code=WSCloseCode.GOING_AWAY)
+            client.cut()
         return len(chosen)
+
+    async def close(self) -> None:
+        """Say goodbye to everyone."""
+        goodbyes = (client.socket.close(code=WSCloseCode.GOING_AWAY) for client in list(self._clients))
+        await asyncio.gather(*goodbyes, return_exceptions=True)
 
     async def public(self, request: web.Request) -> web.WebSocketResponse:
         """Serve one public connection."""
@@ -161,14 +172,13 @@ class SocketServer:
                     client.send(wire.push(action, argument, text, now_ms))
 
     async def _serve(self, request: web.Request, *, private: bool) -> web.WebSocketResponse:
-        socket = web.WebSocketResponse(max_msg_size=64 * 1024)
+        socket = web.WebSocketResponse(max_msg_size=64 * 1024, timeout=2)
         await socket.prepare(request)
-        client = _Client(socket, private=private)
+        client = _Client(request, socket, private=private)
         self._clients.add(client)
         side = "private" if private else "public"
         _log.info("socket opened", extra={"side": side, "peer": request.remote})
         writer = asyncio.create_task(client.write())
-        watcher = asyncio.create_task(self._drop_overflowed(client))
         try:
             while not socket.closed:
                 try:
@@ -183,17 +193,11 @@ class SocketServer:
         finally:
             self._clients.discard(client)
             writer.cancel()
-            watcher.cancel()
-            await asyncio.gather(writer, watcher, return_exceptions=True)
+            await asyncio.gather(writer, return_exceptions=True)
             with contextlib.suppress(ConnectionError):
                 await socket.close()
             _log.info("socket closed", extra={"side": side})
         return socket
-
-    async def _drop_overflowed(self, client: _Client) -> None:
-        await client.overflowed.wait()
-        _log.warning("a client does not read: dropped", extra={"private": client.private})
-        await client.socket.close(code=WSCloseCode.POLICY_VIOLATION)
 
     async def _handle(self, client: _Client, text: str) -> None:
         if text == "ping":

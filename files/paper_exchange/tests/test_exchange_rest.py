@@ -1,13 +1,13 @@
 """The REST side, over TLS with real signatures."""
 
+import itertools
 import time
-from decimal import Decimal as D
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
-
 from paper_exchange.config import read_config
 from paper_exchange.market.feed import Print
 from paper_exchange.matching import Side
@@ -20,7 +20,7 @@ Paper = tuple[Exchange, Client]
 
 def crash(exchange: Exchange, price: str, size: str = "100") -> None:
     """Let one public trade happen."""
-    exchange.on_prints([Print(1, exchange.true_ms(), D(price), D(size), Side.SELL)])
+    exchange.on_prints([Print(1, exchange.true_ms(), Decimal(price), Decimal(size), Side.SELL)])
 
 
 async def test_public_data_is_what_the_connector_reads(paper: Paper) -> None:
@@ -34,12 +34,12 @@ async def test_public_data_is_what_the_connector_reads(paper: Paper) -> None:
     assert (symbol["makerFeeRate"], symbol["takerFeeRate"]) == ("0.001", "0.001")
     _, answer = await client.get("/api/v2/spot/market/orderbook", symbol="BTCUSDT", limit=100)
     book = answer["data"]
-    bids, asks = [[D(p) for p, _ in book[side]] for side in ("bids", "asks")]
+    bids, asks = [[Decimal(p) for p, _ in book[side]] for side in ("bids", "asks")]
     assert bids == sorted(bids, reverse=True)
     assert asks == sorted(asks)
     assert bids[0] < asks[0]
     _, answer = await client.get("/api/v2/spot/market/tickers", symbol="BTCUSDT")
-    assert bids[-1] < D(answer["data"][0]["lastPr"]) < asks[-1]
+    assert bids[-1] < Decimal(answer["data"][0]["lastPr"]) < asks[-1]
 
 
 async def test_a_bot_can_seed_its_bars_at_once(paper: Paper) -> None:
@@ -55,8 +55,8 @@ async def test_a_bot_can_seed_its_bars_at_once(paper: Paper) -> None:
     )
     opened = [int(row[0]) for row in answer["data"]]
     assert len(opened) >= 60
-    assert all(later - earlier == 60_000 for earlier, later in zip(opened, opened[1:], strict=False))
-    assert all(D(row[3]) <= min(D(row[1]), D(row[4])) <= D(row[2]) for row in answer["data"])
+    assert all(later - earlier == 60_000 for earlier, later in itertools.pairwise(opened))
+    assert all(Decimal(row[3]) <= min(Decimal(row[1]), Decimal(row[4])) <= Decimal(row[2]) for row in answer["data"])
     _, answer = await client.get(
         "/api/v2/spot/market/history-candles", symbol="BTCUSDT", granularity="5min", endTime=now, limit=10
     )
@@ -177,7 +177,7 @@ async def test_signatures_are_checked(paper: Paper) -> None:
 
     good = client.headers("GET", path, "")
     assert await code({}) == "40001"
-    assert await code(client.headers("GET", path, "", secret="wrong")) == "40009"  # noqa: S106 - no secret
+    assert await code(client.headers("GET", path, "", secret="wrong")) == "40009"
     assert await code(client.headers("GET", path, "{}")) == "40009"
     assert await code(client.headers("GET", path, "", at=time.time() - 60)) == "40008"
     assert await code({**good, "ACCESS-KEY": "other"}) == "40006"
@@ -254,7 +254,7 @@ async def test_books_that_cannot_be_written_refuse_and_forget_nothing(paper: Pap
     assert not exchange.check_books()
     exchange.books._db.execute("PRAGMA query_only=OFF")
     crash(exchange, "30000")
-    assert exchange.engine.open_orders == ()
+    assert not exchange.engine.open_orders
     assert len(await client.data("/api/v2/spot/trade/fills", symbol="BTCUSDT")) == 1
     assert exchange.check_books()
 

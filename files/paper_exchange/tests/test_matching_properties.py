@@ -1,12 +1,11 @@
 """What must hold for any sequence of orders, cancels and prints."""
 
 from collections.abc import Callable
-from decimal import Decimal as D
+from decimal import Decimal
 
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-
 from paper_exchange.matching import (
     Balance,
     Change,
@@ -21,33 +20,33 @@ from paper_exchange.matching import (
     TradingRules,
 )
 
-PRICES = st.integers(9000, 11000).map(lambda ticks: D(ticks) / 100)
-SIZES = st.integers(1, 5000).map(lambda steps: D(steps) / 1000)
-PRINT_SIZES = st.integers(1, 20_000_000).map(lambda units: D(units) / 1_000_000)
+PRICES = st.integers(9000, 11000).map(lambda ticks: Decimal(ticks) / 100)
+SIZES = st.integers(1, 5000).map(lambda steps: Decimal(steps) / 1000)
+PRINT_SIZES = st.integers(1, 20_000_000).map(lambda units: Decimal(units) / 1_000_000)
 SIDES = st.sampled_from(Side)
-RATES = st.sampled_from([D(0), D("0.0008"), D("0.001"), D("0.00333")])
+RATES = st.sampled_from([Decimal(0), Decimal("0.0008"), Decimal("0.001"), Decimal("0.00333")])
 
 
 class Account(RuleBasedStateMachine):
     """One account living through anything."""
 
     @initialize(maker=RATES, taker=RATES, quote=st.integers(0, 3000), base=st.integers(0, 30), mid=PRICES)
-    def begin(self, maker: D, taker: D, quote: int, base: int, mid: D) -> None:
-        self.rules = TradingRules("BTC", "USDT", 2, 3, D(1), maker, taker)
-        self.start = {"USDT": D(quote), "BTC": D(base)}
-        self.engine = MatchingEngine(self.rules, {coin: Balance(amount) for coin, amount in self.start.items()})
+    def begin(self, maker: Decimal, taker: Decimal, quote: int, base: int, mid: Decimal) -> None:
+        self.trading_rules = TradingRules("BTC", "USDT", 2, 3, Decimal(1), maker, taker)
+        self.start = {"USDT": Decimal(quote), "BTC": Decimal(base)}
+        self.engine = MatchingEngine(self.trading_rules, {coin: Balance(amount) for coin, amount in self.start.items()})
         self.mid = mid
         self.count = 0
-        self.bought = self.sold = self.paid = self.earned = D(0)
-        self.fees = {"USDT": D(0), "BTC": D(0)}
+        self.bought = self.sold = self.paid = self.earned = Decimal(0)
+        self.fees = {"USDT": Decimal(0), "BTC": Decimal(0)}
         self.last_trade_id = 0
         self.last_order_id = 0
 
     def depth(self) -> Depth:
-        tick = D("0.05")
+        tick = Decimal("0.05")
         return Depth(
-            tuple((self.mid - tick * n, D(2) / n) for n in range(1, 6)),
-            tuple((self.mid + tick * n, D(2) / n) for n in range(1, 6)),
+            tuple((self.mid - tick * n, Decimal(2) / n) for n in range(1, 6)),
+            tuple((self.mid + tick * n, Decimal(2) / n) for n in range(1, 6)),
         )
 
     def attempt(self, plan: Callable[[], Change]) -> Change:
@@ -71,7 +70,7 @@ class Account(RuleBasedStateMachine):
                 assert fill.fee_coin == "USDT"
         return change
 
-    def request(self, side: Side, kind: OrderType, size: D, price: D | None, force: Force) -> Change:
+    def request(self, side: Side, kind: OrderType, size: Decimal, price: Decimal | None, force: Force) -> Change:
         self.count += 1
         request = OrderRequest(f"c{self.count}", side, kind, size, price, force)
         change = self.attempt(lambda: self.engine.plan_place(request, self.depth(), self.count))
@@ -81,7 +80,7 @@ class Account(RuleBasedStateMachine):
         return change
 
     @rule(side=SIDES, price=PRICES, size=SIZES)
-    def place_post_only(self, side: Side, price: D, size: D) -> None:
+    def place_post_only(self, side: Side, price: Decimal, size: Decimal) -> None:
         change = self.request(side, OrderType.LIMIT, size, price, Force.POST_ONLY)
         assert not change.fills
         best_bid, best_ask = self.depth().bids[0][0], self.depth().asks[0][0]
@@ -90,13 +89,13 @@ class Account(RuleBasedStateMachine):
             assert order.status is (Status.CANCELLED if crosses else Status.LIVE)
 
     @rule(side=SIDES, price=PRICES, size=SIZES)
-    def place_limit(self, side: Side, price: D, size: D) -> None:
+    def place_limit(self, side: Side, price: Decimal, size: Decimal) -> None:
         for fill in self.request(side, OrderType.LIMIT, size, price, Force.GTC).fills:
             assert not fill.is_maker
             assert fill.price <= price if side is Side.BUY else fill.price >= price
 
     @rule(side=SIDES, size=SIZES)
-    def place_market(self, side: Side, size: D) -> None:
+    def place_market(self, side: Side, size: Decimal) -> None:
         change = self.request(side, OrderType.MARKET, size * 10, None, Force.GTC)
         for order in change.orders:
             assert not order.status.is_open
@@ -110,10 +109,10 @@ class Account(RuleBasedStateMachine):
         assert self.engine.find(order_id=order.order_id) is None
 
     @rule(price=PRICES, size=PRINT_SIZES)
-    def trade(self, price: D, size: D) -> None:
+    def trade(self, price: Decimal, size: Decimal) -> None:
         before = {order.order_id: order for order in self.engine.open_orders}
         change = self.attempt(lambda: self.engine.plan_print(price, size, self.count))
-        assert sum((fill.base for fill in change.fills), D(0)) <= size / 4
+        assert sum((fill.base for fill in change.fills), Decimal(0)) <= size / 4
         for fill in change.fills:
             own = before[fill.order_id]
             assert fill.price == own.price
@@ -141,7 +140,7 @@ class Account(RuleBasedStateMachine):
 
     @invariant()
     def the_state_can_be_taken_up_again(self) -> None:
-        again = MatchingEngine(self.rules, self.engine.balances, self.engine.open_orders)
+        again = MatchingEngine(self.trading_rules, self.engine.balances, self.engine.open_orders)
         assert again.open_orders == self.engine.open_orders
         assert all(order.status.is_open and order.remaining > 0 for order in again.open_orders)
 
