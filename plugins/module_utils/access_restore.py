@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import filecmp
+import hashlib
 import json
 import os
 import shutil
@@ -24,6 +25,7 @@ from typing import Any
 STATE = Path("/var/lib/hbot-access")
 SNAPSHOT = STATE / "snapshot"
 ARMED = STATE / "armed.json"  # exists from before the first change until the commit or the restore
+APPLIED = STATE / "applied.json"  # the files as the transaction left them: a commit keeps these and no others
 REPORT = STATE / "undone.json"  # what the last restore put back
 SCRIPT = STATE / "restore.py"
 BOOT_UNIT = Path("/etc/systemd/system/hbot-access-restore.service")
@@ -96,6 +98,17 @@ def _differing(kept: Path, live: Path) -> list[str]:
         same = (old.st_mode, old.st_uid, old.st_gid) == (new.st_mode, new.st_uid, new.st_gid)
         return [] if same and filecmp.cmp(kept, live, shallow=False) else [str(live)]
     return [str(live)]
+
+
+def fingerprints(paths: list[str], root: Path = Path("/")) -> dict[str, str]:
+    """Return the SHA-256 of every file below the given paths, of the host's or of those kept below another root."""
+    found: dict[str, str] = {}
+    for name in paths:
+        top = root / name.lstrip("/")
+        for path in sorted(top.rglob("*")) if top.is_dir() else [top]:
+            if path.is_file():
+                found[f"/{path.relative_to(root)}"] = hashlib.sha256(path.read_bytes()).hexdigest()
+    return found
 
 
 def input_chain(command: str) -> str:
@@ -184,6 +197,7 @@ def disarm() -> None:
     """Forget the transaction: from here on neither the timer nor a reboot restores anything."""
     ARMED.unlink(missing_ok=True)
     _sync_directory(STATE)
+    APPLIED.unlink(missing_ok=True)
     BOOT_WANTS.unlink(missing_ok=True)
     BOOT_UNIT.unlink(missing_ok=True)
     if SNAPSHOT.exists():

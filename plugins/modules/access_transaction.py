@@ -147,7 +147,13 @@ SSHD = "/usr/sbin/sshd"
 SSHD_CONFIG = Path("/etc/ssh/sshd_config")
 UFW = Path("/etc/ufw")
 UFW_DEFAULTS = Path("/etc/default/ufw")
-UFW_POLICIES = {"IPV6": "yes", "DEFAULT_INPUT_POLICY": '"DROP"', "DEFAULT_OUTPUT_POLICY": '"ACCEPT"'}
+UFW_POLICIES = {
+    "IPV6": "yes",
+    "DEFAULT_INPUT_POLICY": '"DROP"',
+    "DEFAULT_OUTPUT_POLICY": '"ACCEPT"',
+    "DEFAULT_FORWARD_POLICY": '"DROP"',
+    "IPT_SYSCTL": "",  # kernel settings have one place, /etc/sysctl.d; UFW's own would undo some of them
+}
 # What must be in effect, whatever other files say: checked with sshd's own -T, not by reading files.
 BARRED = ("permitrootlogin", "passwordauthentication", "kbdinteractiveauthentication", "permitemptypasswords")
 # ssh -Q's name for what a keyword lists
@@ -512,8 +518,8 @@ def must(*argv: str) -> str:
     return output
 
 
-def arm(change: Change) -> None:
-    """Keep the snapshot, then start the timer and enable the unit that restore it."""
+def arm(change: Change) -> list[str]:
+    """Keep the snapshot, then start the timer and enable the unit that restore it; return what is kept."""
     params = change.params
     account = pwd.getpwnam(params["user"])
     paths = [
@@ -557,6 +563,7 @@ WantedBy=sysinit.target
         "--timer-property=AccuracySec=1s", "--description=Undo an access change that nobody confirmed",
         sys.executable, str(script), "now",
     )  # fmt: skip
+    return paths
 
 
 def apply(change: Change) -> None:
@@ -625,6 +632,17 @@ def undone() -> dict[str, Any]:
     return report
 
 
+def differing(one: dict[str, str], other: dict[str, str]) -> list[str]:
+    """Name the files that two fingerprints do not agree about."""
+    return sorted(name for name in one.keys() | other.keys() if one.get(name) != other.get(name))
+
+
+def refuse_foreign(names: list[str]) -> None:
+    """Fail if somebody else changed files meanwhile: what they do to the next login has not been proved."""
+    if names:
+        raise FailedError(f"Something else changed {', '.join(names)} during the change of access.")
+
+
 def stop_timer() -> None:
     """Stop the timer (not a restore that has started: that one ends by itself)."""
     run("systemctl", "stop", f"{access_restore.TIMER}.timer")
@@ -648,8 +666,13 @@ def begin(module: AnsibleModule) -> None:
     result = {"changed": bool(sentences), "changes": sentences, "diff": change.diff()}
     if sentences and not module.check_mode:
         try:
-            arm(change)
+            paths = arm(change)
             apply(change)
+            before = access_restore.fingerprints(paths, access_restore.SNAPSHOT)
+            after = access_restore.fingerprints(paths)
+            own = {str(path) for path in change.files} | {name for name in after if Path(name).parent == UFW}
+            refuse_foreign([name for name in differing(before, after) if name not in own])
+            access_restore.write(access_restore.APPLIED, json.dumps(after))
         except (FailedError, OSError) as failed:
             stop_timer()
             with access_restore.exclusive():
@@ -659,12 +682,18 @@ def begin(module: AnsibleModule) -> None:
 
 
 def commit(module: AnsibleModule) -> None:
-    """Keep the change, unless the host has undone it."""
-    stop_timer()
+    """Keep the change, unless the host has undone it or somebody else has changed something since."""
     with access_restore.exclusive():
         if not access_restore.ARMED.exists():
             module.fail_json(msg="The change was undone before it could be confirmed.", undone=undone())
+        paths = json.loads(access_restore.ARMED.read_text(encoding="utf-8"))["paths"]
+        applied = json.loads(access_restore.APPLIED.read_text(encoding="utf-8")) if access_restore.APPLIED.exists() else {}
+        try:
+            refuse_foreign(differing(applied, access_restore.fingerprints(paths)))
+        except FailedError as failed:
+            module.fail_json(msg=str(failed))
         access_restore.disarm()
+    stop_timer()
     run("systemctl", "daemon-reload")
     module.exit_json(changed=False)
 
