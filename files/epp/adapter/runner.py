@@ -20,8 +20,9 @@ from .resting_order import RestingOrder
 CLIENT_ID_MAX_LENGTH = 50
 """Bitget takes 64 characters. Hummingbot's own part is a time stamp and a hash of the process, and may be cut."""
 
-STOP_SWEEP_S = 60.0
-"""How long a stop tries to prove that no order is left; the container's grace period is 90 s."""
+STOP_SWEEP_S = 50.0
+"""How long a stop tries to prove that no order is left. Hummingbot's own steps take up to 26 s more when the exchange
+does not answer; the container's grace period is 90 s."""
 
 
 class EppRunnerConfig(StrategyV2ConfigBase):  # type: ignore[misc]  # Hummingbot has no types
@@ -37,6 +38,8 @@ class EppRunnerConfig(StrategyV2ConfigBase):  # type: ignore[misc]  # Hummingbot
 
 class EppRunner(StrategyV2Base):  # type: ignore[misc]  # Hummingbot has no types
     """Runs the controllers of its configuration; it takes no trading decision."""
+
+    max_executors_close_attempts = 3  # two seconds each; the orders are swept by then
 
     _runner_logger: Any = None
 

@@ -26,8 +26,8 @@ KILL_ROUNDS = int(os.environ.get("EPP_KILL_ROUNDS", "3"))
 """Moments of kill -9 to try; 50 for the whole proof."""
 
 FAST = {
-    # A market at 30 times its pace moves as no real one does: narrow quotes without the caution that would (rightly) widen
-    # or stop them, so that fills come within seconds. The defaults are the core's tests' and the demo's business.
+    # A market at 30 times its pace moves as no real one does: narrow quotes without the caution that would (rightly)
+    # widen or stop them, so that fills come within seconds. The defaults are the core's tests' and the demo's business.
     "total_amount_quote": 2000,
     "drift_alpha": 0.0001,
     "band_floor_weight": 0.0,
