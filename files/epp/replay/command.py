@@ -62,7 +62,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
             "Replay every combination of the varied parameters. Sets are ranked by their worst run on the first part of "
             "the data; what each made on the part held out stands beside it: the best of many is the luckiest of many."
         ),
-        epilog="example: epp sweep btc.csv.gz --volume-unit quote --vary turnover_cap_x=3,4 --vary max_skew_pct=0,0.002",
+        epilog="example: epp sweep btc.csv.gz --volume-unit quote --vary edge_hold_s=30,60 --vary level_step=0.2,0.4",
     )
     _add_common(sweep)
     sweep.add_argument(
@@ -92,7 +92,7 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
     data.add_argument(
         "--repair",
         action="store_true",
-        help="mend the data: sort, drop duplicates and unusable rows, bridge gaps of up to an hour flat; each is counted",
+        help="mend the data: sort, drop duplicates and unusable rows, bridge gaps up to an hour flat; all is counted",
     )
     strategy = parser.add_argument_group("strategy")
     strategy.add_argument(
@@ -356,7 +356,8 @@ def _runs_table(results: Sequence[Result], headline: Result | None) -> list[str]
         lines.append(
             f"{mark} {result.kind.name:<12}{percent(figures.versus_holding_pct, 3):>15}{ratio(trips.profit_factor):>15}"
             f"{percent(trips.profitable_probability, 0):>9}{percent(trips.fees_to_gross, 1):>12}"
-            f"{percent(figures.trading_drawdown_pct):>10}{figures.turnover_mean_x:>9.2f}x{figures.fills:>7}{trips.count:>13}"
+            f"{percent(figures.trading_drawdown_pct):>10}{figures.turnover_mean_x:>9.2f}x"
+            f"{figures.fills:>7}{trips.count:>13}"
         )
     return lines
 

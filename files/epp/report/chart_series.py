@@ -121,13 +121,13 @@ class ChartSeries:
             self._states[-1][1] = row.ts
         if not (follows and self._states and self._states[-1][2] == row.state) and len(self._states) < MAX_SPANS:
             self._states.append([row.ts, row.ts, row.state])
-        for spans in self._reasons.values():
-            if follows and spans[-1][1] == before:
-                spans[-1][1] = row.ts
+        if not follows:
+            self._standing = frozenset()
+        for code in self._standing:
+            self._reasons[code][-1][1] = row.ts
         for code in row.reasons:
             spans = self._reasons.setdefault(code, [])
-            # A stretch that reached this row and still stands is prolonged by the next one; any other begins anew.
-            if not (spans and spans[-1][1] == row.ts and code in self._standing) and len(spans) < MAX_SPANS:
+            if code not in self._standing and len(spans) < MAX_SPANS:
                 spans.append([row.ts, row.ts])
         self._standing = frozenset(row.reasons)
 

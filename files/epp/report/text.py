@@ -12,12 +12,12 @@ from .figures import Figures
 
 def percent(fraction: float | None, digits: int = 2) -> str:
     """A fraction in per cent; ``n/d`` when it is not defined."""
-    return "n/d" if fraction is None else f"{fraction * 100:.{digits}f} %"
+    return "n/d" if fraction is None else f"{fraction * 100:z.{digits}f} %"
 
 
 def basis_points(fraction: float | None) -> str:
     """A fraction in basis points, signed."""
-    return "n/d" if fraction is None else f"{fraction * 1e4:+.1f} bp"
+    return "n/d" if fraction is None else f"{fraction * 1e4:+z.1f} bp"
 
 
 def ratio(value: float | None) -> str:
@@ -32,7 +32,7 @@ def money(value: Decimal | None, *, signed: bool = False) -> str:
     if value is None:
         return "n/d"
     digits = 2 if abs(value) >= 1 or not value else 4
-    return f"{value:+,.{digits}f}" if signed else f"{value:,.{digits}f}"
+    return f"{value:+,.{digits}f}" if signed and value else f"{value:z,.{digits}f}"
 
 
 def duration(seconds: float | None) -> str:
