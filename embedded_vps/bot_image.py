@@ -14,7 +14,15 @@ from embedded_vps.command import run
 from embedded_vps.console import Console, EmbeddedVpsError
 
 WHEELHOUSE = layout.STATE / "wheelhouse"
-PLATFORMS = ("manylinux_2_39", "manylinux_2_34", "manylinux_2_28", "manylinux_2_17", "manylinux2014", "manylinux_2_5", "manylinux1")
+PLATFORMS = (
+    "manylinux_2_39",
+    "manylinux_2_34",
+    "manylinux_2_28",
+    "manylinux_2_17",
+    "manylinux2014",
+    "manylinux_2_5",
+    "manylinux1",
+)
 # Not needed to run a bot, and most of an installation's size.
 LEFT_OUT = ("test", "site-packages", "idlelib", "tkinter", "turtledemo", "lib2to3", "config-*", "__pycache__")
 
@@ -33,7 +41,11 @@ def find_python() -> Path:
         candidates.append(Path(found).resolve().parent.parent)
     for prefix in candidates:
         # A distribution's /usr is no installation of its own: its library is spread over the system.
-        if prefix != Path("/usr") and (prefix / "bin/python3.12").exists() and (prefix / "lib/python3.12/os.py").exists():
+        if (
+            prefix != Path("/usr")
+            and (prefix / "bin/python3.12").exists()
+            and (prefix / "lib/python3.12/os.py").exists()
+        ):
             return prefix
     raise EmbeddedVpsError(
         "no CPython 3.12 installation with a prefix of its own was found, and the stand-in bot image needs one to copy. "
@@ -53,7 +65,9 @@ def _copy_python(prefix: Path, target: Path) -> None:
     for library in (prefix / "lib").glob("libpython3*.so*"):
         shutil.copy2(library, target / "lib" / library.name, follow_symlinks=False)
     standard_library = target / "lib/python3.12"
-    shutil.copytree(prefix / "lib/python3.12", standard_library, symlinks=True, ignore=shutil.ignore_patterns(*LEFT_OUT))
+    shutil.copytree(
+        prefix / "lib/python3.12", standard_library, symlinks=True, ignore=shutil.ignore_patterns(*LEFT_OUT)
+    )
     (standard_library / "site-packages").mkdir()
 
 
@@ -73,7 +87,9 @@ def _download(requirements: Path, prefix: Path, console: Console) -> None:
 def fill_context(context: Path, prefix: Path, console: Console) -> None:
     """Add the interpreter and the wheels to the bot image's build context."""
     if os.uname().machine != "x86_64":
-        raise EmbeddedVpsError("the stand-in bot image is for x86_64 only. Fix: a machine that reaches an image registry")
+        raise EmbeddedVpsError(
+            "the stand-in bot image is for x86_64 only. Fix: a machine that reaches an image registry"
+        )
     requirements = context / "requirements.lock"
     _download(requirements, prefix, console)
     console.say(f"copying {python_version(prefix)} from {prefix}")

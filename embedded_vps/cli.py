@@ -37,7 +37,9 @@ def _ready(console: Console) -> None:
     machine.wait_for_ssh(console)
     verdict = machine.wait_until_booted()
     if verdict != "running":
-        _, failed, _ = engine.execute(layout.VPS.container, ["systemctl", "--failed", "--plain", "--no-legend"], check=False)
+        _, failed, _ = engine.execute(
+            layout.VPS.container, ["systemctl", "--failed", "--plain", "--no-legend"], check=False
+        )
         console.say(f"systemd on the VPS says {verdict}: {failed.strip() or 'still starting'}")
 
 
@@ -136,9 +138,13 @@ def _start(arguments: argparse.Namespace, console: Console) -> int:
 
 def _enter(container: str) -> Callable[[argparse.Namespace, Console], int]:
     def execute(arguments: argparse.Namespace, console: Console) -> int:
-        command = [word for word in arguments.command if word != "--"] if arguments.command[:1] == ["--"] else arguments.command
+        command = (
+            [word for word in arguments.command if word != "--"]
+            if arguments.command[:1] == ["--"]
+            else arguments.command
+        )
         terminal = ["--tty"] if sys.stdin.isatty() and sys.stdout.isatty() else []
-        return subprocess.run(  # noqa: S603 - what the person at the keyboard asked for
+        return subprocess.run(
             ["docker", "exec", "--interactive", *terminal, container, *(command or ["bash"])], check=False
         ).returncode
 
@@ -178,7 +184,9 @@ def _parser() -> argparse.ArgumentParser:
         elif name == "down":
             command.add_argument("--all", action="store_true", help="the images and caches too")
         elif name in {"exec", "outside", "third"}:
-            command.add_argument("command", nargs=argparse.REMAINDER, metavar="-- command", help="what to run (default: bash)")
+            command.add_argument(
+                "command", nargs=argparse.REMAINDER, metavar="-- command", help="what to run (default: bash)"
+            )
     return parser
 
 

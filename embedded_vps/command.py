@@ -24,7 +24,7 @@ def run(
     """
     shown = shlex.join(argv)
     try:
-        finished = subprocess.run(  # noqa: S603 - no shell; every argument comes from this package or its caller
+        finished = subprocess.run(
             argv, capture_output=True, timeout=timeout, check=False, env=environment, cwd=cwd, input=stdin
         )
     except FileNotFoundError as error:

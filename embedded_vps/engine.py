@@ -10,9 +10,7 @@ from embedded_vps.command import run
 from embedded_vps.console import EmbeddedVpsError
 
 
-def docker(
-    *arguments: str, timeout: float | None = 120, check: bool = True, stdin: bytes | None = None
-) -> str:
+def docker(*arguments: str, timeout: float | None = 120, check: bool = True, stdin: bytes | None = None) -> str:
     """Run a docker command and return its standard output, stripped."""
     return run(["docker", *arguments], timeout=timeout, check=check, stdin=stdin).stdout.strip()
 

@@ -219,7 +219,9 @@ def wait_for_ssh(console: Console, timeout: float = 60) -> None:
                 )
             time.sleep(0.1)
     _record_host_keys()
-    console.say(f"the VPS answers: ssh -i {_shown(layout.KEY)} -o UserKnownHostsFile={_shown(layout.KNOWN_HOSTS)} root@{layout.VPS.v4}")
+    console.say(
+        f"the VPS answers: ssh -i {_shown(layout.KEY)} -o UserKnownHostsFile={_shown(layout.KNOWN_HOSTS)} root@{layout.VPS.v4}"
+    )
 
 
 def _shown(path: Path) -> str:

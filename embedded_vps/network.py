@@ -71,7 +71,9 @@ def _pip_hosts() -> set[str]:
         except (configparser.Error, UnicodeDecodeError):
             continue
         for section in parser.sections():
-            settings += [parser.get(section, key, fallback="") for key in ("index-url", "extra-index-url", "find-links")]
+            settings += [
+                parser.get(section, key, fallback="") for key in ("index-url", "extra-index-url", "find-links")
+            ]
     # pip's own default, asked of pip itself.
     ask = "from pip._internal.models.index import PyPI; print(PyPI.url)"
     settings.append(run([sys.executable, "-c", ask], timeout=30, check=False).stdout)
@@ -83,7 +85,9 @@ def _apt_hosts() -> set[str]:
     hosts: set[str] = set()
     for path in [Path("/etc/apt/sources.list"), *Path("/etc/apt/sources.list.d").glob("*")]:
         if path.is_file():
-            lines = [line for line in path.read_text(errors="replace").splitlines() if not line.lstrip().startswith("#")]
+            lines = [
+                line for line in path.read_text(errors="replace").splitlines() if not line.lstrip().startswith("#")
+            ]
             hosts |= {urlsplit(url).hostname or "" for url in re.findall(r"\bhttps?://\S+", "\n".join(lines))}
     return hosts
 
@@ -102,8 +106,12 @@ def _resolve(host: str) -> tuple[str, list[str]]:
 
 def conflicts() -> list[str]:
     """Return one sentence per reason why this machine must not use the embedded network's addresses."""
-    found = [f"a route of this machine leads there: {to} by {device}" for to, device in _routes().items() if overlaps(to)]
-    found += [f"a resolver of this machine is there: {address}" for address in upstream_resolvers() if overlaps(address)]
+    found = [
+        f"a route of this machine leads there: {to} by {device}" for to, device in _routes().items() if overlaps(to)
+    ]
+    found += [
+        f"a resolver of this machine is there: {address}" for address in upstream_resolvers() if overlaps(address)
+    ]
     hosts = sorted((_pip_hosts() | _apt_hosts() | _proxy_hosts()) - {""})
     with ThreadPoolExecutor(max_workers=8) as pool:
         for host, addresses in pool.map(_resolve, hosts):

@@ -41,7 +41,9 @@ def ensure_running(console: Console) -> None:
     image = images.registry(console)
     found = engine.inspect("container", layout.REGISTRY.container)
     wanted = engine.inspect("image", image)
-    if found is not None and (wanted is None or found["Image"] != wanted["Id"] or found["State"]["Status"] == "created"):
+    if found is not None and (
+        wanted is None or found["Image"] != wanted["Id"] or found["State"]["Status"] == "created"
+    ):
         engine.remove_container(layout.REGISTRY.container)
         found = None
     if found is None:

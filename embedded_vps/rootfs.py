@@ -59,11 +59,7 @@ def apt_sources(distribution: Distribution) -> str | None:
         return None
     archive, security = debian_mirrors()
     code = distribution.codename
-    return (
-        f"deb {archive} {code} main\n"
-        f"deb {archive} {code}-updates main\n"
-        f"deb {security} {code}-security main\n"
-    )
+    return f"deb {archive} {code} main\ndeb {archive} {code}-updates main\ndeb {security} {code}-security main\n"
 
 
 def apt_proxy() -> str:

@@ -381,7 +381,9 @@ def with_block(text: str, block: str) -> str:
     head, table, rest = text.partition("*filter")
     rules, commit, tail = rest.partition("\nCOMMIT")
     if not table or not commit:
-        raise RefusedError("UFW's rules file has no '*filter … COMMIT': reinstall it with `apt-get install --reinstall ufw`.")
+        raise RefusedError(
+            "UFW's rules file has no '*filter … COMMIT': reinstall it with `apt-get install --reinstall ufw`."
+        )
     return f"{head}{table}{rules}\n{ours.rstrip()}{commit}{tail}"
 
 
@@ -687,7 +689,9 @@ def commit(module: AnsibleModule) -> None:
         if not access_restore.ARMED.exists():
             module.fail_json(msg="The change was undone before it could be confirmed.", undone=undone())
         paths = json.loads(access_restore.ARMED.read_text(encoding="utf-8"))["paths"]
-        applied = json.loads(access_restore.APPLIED.read_text(encoding="utf-8")) if access_restore.APPLIED.exists() else {}
+        applied = (
+            json.loads(access_restore.APPLIED.read_text(encoding="utf-8")) if access_restore.APPLIED.exists() else {}
+        )
         try:
             refuse_foreign(differing(applied, access_restore.fingerprints(paths)))
         except FailedError as failed:

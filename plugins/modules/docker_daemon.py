@@ -105,7 +105,9 @@ def wrongly_selected(module: AnsibleModule) -> list[str]:
     packages = module.params["packages"]
     if not packages:
         return []
-    _, output, _ = module.run_command(["dpkg-query", "-W", "-f", "${db:Status-Want} ${db:Status-Status} ${Package}\n", *packages])
+    _, output, _ = module.run_command(
+        ["dpkg-query", "-W", "-f", "${db:Status-Want} ${db:Status-Status} ${Package}\n", *packages]
+    )
     wrong = []
     for line in output.splitlines():
         want, status, package = line.split()
