@@ -1,7 +1,8 @@
 """What goes into the stand-in bot image: the builder's CPython 3.12 and Hummingbot's wheel with its requirements.
 
-Debian 13 has only Python 3.13, and Hummingbot's wheel is for 3.12; so a CPython 3.12 installation of this machine is copied.
-The wheels are downloaded here, with this machine's pip configuration and certificates, and installed without a network.
+Debian 13 has only Python 3.13, and Hummingbot's wheel is for 3.12; so a CPython 3.12 installation of this machine is
+copied. The wheels are downloaded here, with this machine's pip configuration and certificates, and installed without a
+network.
 """
 
 import os
@@ -48,8 +49,8 @@ def find_python() -> Path:
         ):
             return prefix
     raise EmbeddedVpsError(
-        "no CPython 3.12 installation with a prefix of its own was found, and the stand-in bot image needs one to copy. "
-        "Fix: `pyenv install 3.12`, or use a machine that reaches an image registry"
+        "no CPython 3.12 installation with a prefix of its own was found, and the stand-in bot image needs one to "
+        "copy. Fix: `pyenv install 3.12`, or use a machine that reaches an image registry"
     )
 
 
@@ -77,8 +78,8 @@ def _download(requirements: Path, prefix: Path, console: Console) -> None:
     console.say(f"downloading Hummingbot's {wanted} wheels (200 MB; those already in {WHEELHOUSE} are kept)")
     arguments = [
         str(prefix / "bin/python3.12"), "-m", "pip", "download", "--quiet", "--disable-pip-version-check",
-        "--no-deps", "--require-hashes", "--only-binary=:all:", "--python-version=3.12", "--implementation=cp", "--abi=cp312",
-        "--abi=abi3", "--abi=none", *(f"--platform={name}_x86_64" for name in PLATFORMS),
+        "--no-deps", "--require-hashes", "--only-binary=:all:", "--python-version=3.12", "--implementation=cp",
+        "--abi=cp312", "--abi=abi3", "--abi=none", *(f"--platform={name}_x86_64" for name in PLATFORMS),
         f"--find-links={WHEELHOUSE}", f"--dest={WHEELHOUSE}", f"--requirement={requirements}",
     ]  # fmt: skip
     run(arguments, timeout=1200)

@@ -80,7 +80,7 @@ def _drop_stale_pid_file(path: Path, program: str) -> None:
 
 
 def _unmount_leftovers(root: Path) -> None:
-    """Unmount what a killed engine left mounted below its data directory: it would refuse to remove those containers."""
+    """Unmount what a killed engine left mounted below its data directory: it could not remove those containers."""
     mounts = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
     inside = [point for point in mounts if point.startswith((f"{root}/overlay2/", f"{root}/containers/"))]
     for point in sorted(inside, key=len, reverse=True):

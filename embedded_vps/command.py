@@ -19,8 +19,8 @@ def run(
 ) -> subprocess.CompletedProcess[str]:
     """Run a program to its end and return its output as text.
 
-    Raises EmbeddedVpsError with the command and the end of what it printed when it is missing, fails (unless ``check`` is
-    off) or takes longer than ``timeout`` seconds.
+    Raises EmbeddedVpsError with the command and the end of what it printed when it is missing, fails (unless ``check``
+    is off) or takes longer than ``timeout`` seconds.
     """
     shown = shlex.join(argv)
     try:

@@ -75,8 +75,8 @@ def execute(
 def build(tag: str, context: Path, *, arguments: Mapping[str, str], label: str) -> None:
     """Build an image from a directory with a Dockerfile in it.
 
-    The classic builder, which every engine has; BuildKit is a separate package on Debian. Proxy settings of the environment
-    are passed on, they are build-time only.
+    The classic builder, which every engine has; BuildKit is a separate package on Debian. Proxy settings of the
+    environment are passed on, they are build-time only.
     """
     options: list[str] = []
     for name, value in arguments.items():

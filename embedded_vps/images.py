@@ -1,7 +1,7 @@
 """The images of the embedded VPS, each built only when what goes into it changed.
 
-Where an image registry can be reached, the official images are used; where not, stand-ins are built from Debian and Python
-packages. Every command that makes images says which.
+Where an image registry can be reached, the official images are used; where not, stand-ins are built from Debian and
+Python packages. Every command that makes images says which.
 """
 
 import functools
@@ -21,7 +21,7 @@ STAND_IN_LABEL = "hbot.stand-in"
 
 @functools.cache
 def registry_reached() -> bool:
-    """Whether the engine can pull from the public image registry; asked once, with a small image, for 25 seconds at most."""
+    """Whether the engine can pull from the public image registry; asked once, by a small image, for at most 25 s."""
     try:
         result = run(["docker", "pull", "--quiet", layout.BUSYBOX_IMAGE], timeout=25, check=False)
     except EmbeddedVpsError:

@@ -1,7 +1,7 @@
 """The embedded VPS's fixed names and addresses, and where it keeps its files.
 
-The addresses are from the documentation ranges: public-looking, because firewall rules that spare private ranges would give
-false results. ``inventories/demo`` and the tests rely on them.
+The addresses are from the documentation ranges: public-looking, because firewall rules that spare private ranges would
+give false results. ``inventories/demo`` and the tests rely on them.
 """
 
 from dataclasses import dataclass

@@ -13,11 +13,11 @@ from embedded_vps.console import Console, EmbeddedVpsError
 # SYS_TIME (the clock), SYS_MODULE, SYS_RAWIO, SYSLOG, WAKE_ALARM, MAC_ADMIN. `--privileged` would give them all, and is
 # refused on machines whose own set is smaller.
 CAPABILITIES = {
-    "AUDIT_CONTROL": 30, "AUDIT_READ": 37, "AUDIT_WRITE": 29, "CHOWN": 0, "DAC_OVERRIDE": 1, "DAC_READ_SEARCH": 2, "FOWNER": 3,
-    "FSETID": 4, "IPC_LOCK": 14, "IPC_OWNER": 15, "KILL": 5, "LEASE": 28, "LINUX_IMMUTABLE": 9, "MKNOD": 27, "NET_ADMIN": 12,
-    "NET_BIND_SERVICE": 10, "NET_BROADCAST": 11, "NET_RAW": 13, "SETFCAP": 31, "SETGID": 6, "SETPCAP": 8, "SETUID": 7,
-    "SYS_ADMIN": 21, "SYS_BOOT": 22, "SYS_CHROOT": 18, "SYS_NICE": 23, "SYS_PTRACE": 19, "SYS_RESOURCE": 24,
-    "SYS_TTY_CONFIG": 26,
+    "AUDIT_CONTROL": 30, "AUDIT_READ": 37, "AUDIT_WRITE": 29, "CHOWN": 0, "DAC_OVERRIDE": 1, "DAC_READ_SEARCH": 2,
+    "FOWNER": 3, "FSETID": 4, "IPC_LOCK": 14, "IPC_OWNER": 15, "KILL": 5, "LEASE": 28, "LINUX_IMMUTABLE": 9,
+    "MKNOD": 27, "NET_ADMIN": 12, "NET_BIND_SERVICE": 10, "NET_BROADCAST": 11, "NET_RAW": 13, "SETFCAP": 31,
+    "SETGID": 6, "SETPCAP": 8, "SETUID": 7, "SYS_ADMIN": 21, "SYS_BOOT": 22, "SYS_CHROOT": 18, "SYS_NICE": 23,
+    "SYS_PTRACE": 19, "SYS_RESOURCE": 24, "SYS_TTY_CONFIG": 26,
 }  # fmt: skip
 
 OWNER_LABEL = f"{layout.LABEL}.checkout"
@@ -95,8 +95,8 @@ def check_owner() -> None:
     owner = (engine.labels("container", layout.VPS.container) or {}).get(OWNER_LABEL)
     if owner and owner != str(layout.REPOSITORY) and (Path(owner) / "embedded_vps").is_dir():
         raise EmbeddedVpsError(
-            f"the embedded VPS on this machine belongs to the checkout {owner}, and its addresses exist once per machine. "
-            f"Fix: run `make demo-down` in {owner}"
+            f"the embedded VPS on this machine belongs to the checkout {owner}, and its addresses exist once per "
+            f"machine. Fix: run `make demo-down` in {owner}"
         )
 
 
@@ -220,7 +220,8 @@ def wait_for_ssh(console: Console, timeout: float = 60) -> None:
             time.sleep(0.1)
     _record_host_keys()
     console.say(
-        f"the VPS answers: ssh -i {_shown(layout.KEY)} -o UserKnownHostsFile={_shown(layout.KNOWN_HOSTS)} root@{layout.VPS.v4}"
+        f"the VPS answers: ssh -i {_shown(layout.KEY)} -o UserKnownHostsFile={_shown(layout.KNOWN_HOSTS)} "
+        f"root@{layout.VPS.v4}"
     )
 
 

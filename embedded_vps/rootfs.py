@@ -1,4 +1,4 @@
-"""The minimal system that images start from: the distribution's official image, or one bootstrapped from its packages."""
+"""The minimal system that images start from: the distribution's official image, or one made from its packages."""
 
 import os
 import re
@@ -80,7 +80,8 @@ def certificates() -> list[Path]:
 def bootstrap(distribution: Distribution, tag: str, console: Console) -> None:
     """Make a minimal Debian from packages and import it as an image.
 
-    Raises EmbeddedVpsError for Ubuntu: its archive's keys are not on a Debian machine, so its images come from a registry.
+    Raises EmbeddedVpsError for Ubuntu: its archive's keys are not on a Debian machine, so its images come from a
+    registry.
     """
     if not distribution.name.startswith("debian:"):
         raise EmbeddedVpsError(

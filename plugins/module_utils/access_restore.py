@@ -208,7 +208,7 @@ def disarm() -> None:
 def exclusive() -> Iterator[None]:
     """Hold the transaction's lock: the timer and a commit may meet, and exactly one of them must win."""
     STATE.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with open(STATE / "lock", "w", encoding="utf-8") as handle:
+    with (STATE / "lock").open("w", encoding="utf-8") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield
 

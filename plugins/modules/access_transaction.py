@@ -326,7 +326,7 @@ def check_login(change: Change, drop_in: str) -> None:
             f"would close the port in use. Set host_access_ssh_port to the port in use; this role does not move it."
         )
     account = pwd.getpwnam(user)
-    groups = [name for name in run("id", "-nG", user)[1].split()]
+    groups = run("id", "-nG", user)[1].split()
     lists = (
         ("allowusers", [user], True),
         ("allowgroups", groups, True),
@@ -514,6 +514,8 @@ def compare(change: Change) -> None:
 
 def must(*argv: str) -> str:
     """Run a command that has to succeed."""
+    code: int
+    output: str
     code, output = run(*argv)
     if code != 0:
         raise FailedError(f"`{' '.join(argv)}` failed: {output.strip()}")

@@ -59,8 +59,9 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         "sweep",
         help="try many parameter sets on all cores",
         description=(
-            "Replay every combination of the varied parameters. Sets are ranked by their worst run on the first part of "
-            "the data; what each made on the part held out stands beside it: the best of many is the luckiest of many."
+            "Replay every combination of the varied parameters. Sets are ranked by their worst run on the first part "
+            "of the data; what each made on the part held out stands beside it: the best of many is the luckiest of "
+            "many."
         ),
         epilog="example: epp sweep btc.csv.gz --volume-unit quote --vary edge_hold_s=30,60 --vary level_step=0.2,0.4",
     )

@@ -28,7 +28,9 @@ def test_header_once_crlf_and_quotes(tmp_path: Path) -> None:
     make(path, 1)
     make(path, 1)
     assert path.read_bytes() == (
-        b'ts,name,amount\r\n1970-01-01T00:00:00.000Z,"row 0, quoted",0\r\n1970-01-01T00:00:00.000Z,"row 0, quoted",0\r\n'
+        b"ts,name,amount\r\n"
+        b'1970-01-01T00:00:00.000Z,"row 0, quoted",0\r\n'
+        b'1970-01-01T00:00:00.000Z,"row 0, quoted",0\r\n'
     )
 
 

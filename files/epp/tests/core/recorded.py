@@ -1,8 +1,8 @@
 """Drives the core over recorded one-minute bars: a small market for tests, not a replay.
 
-A minute's path runs through open, high, low, close (or open, low, high, close) in straight lines; a resting order fills in
-full when the path goes *through* its price. What the product's replay adds (latency, volume, fill probability) is left
-out on purpose: here only the engine's behaviour is of interest.
+A minute's path runs through open, high, low, close (or open, low, high, close) in straight lines; a resting order fills
+in full when the path goes *through* its price. What the product's replay adds (latency, volume, fill probability) is
+left out on purpose: here only the engine's behaviour is of interest.
 """
 
 import csv
@@ -197,9 +197,9 @@ def drive(
         start = time.thread_time()
         decision = engine.decide(snapshot)
         run.seconds += time.thread_time() - start
-        for row in decision.day_rows:
+        for day_row in decision.day_rows:
             run.day_rows += 1
-            engine.day_row_written(row.day)
+            engine.day_row_written(day_row.day)
         account.take(decision, ts)
         run.ticks += 1
         run.states[decision.state] += 1
