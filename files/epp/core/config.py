@@ -238,7 +238,10 @@ class EppParameters(_Frozen):
         description="Connector or feed out for longer: pages; hard_stop if own orders may still rest.",
     )
     balance_settle_s: float = Field(
-        20.0, ge=0, le=600, description="Balances are compared so long after the last fill or change."
+        20.0,
+        ge=0,
+        le=600,
+        description="A difference between balances and fills counts from so long after the last fill.",
     )
     balance_check_s: float = Field(60.0, ge=1, le=3600, description="Seconds between counted checks of a bad balance.")
     balance_tolerance_pct: float = Field(

@@ -61,6 +61,7 @@ class Engine:
         self.state = state
         self._events: list[Event] = []
         self._started = False
+        self._latch_said = state.guard.latch
         self._fee: float | None = None
         self._fee_checked: float | None = None
         self._fee_refusal = ""
@@ -81,7 +82,8 @@ class Engine:
         if memory.latch is not None and memory.latch.code == "exception":
             # What raised may raise again: a stop for exceptions looks at nothing but its orders.
             return self._conclude(snapshot, reasons, alerts, quotes=None, hold=True)
-        if books.roll(state.ledger, memory.state, snapshot.ts):
+        # The fills made while the bot was down belong to their own day: it ends when they are booked.
+        if snapshot.start_swept and books.roll(state.ledger, memory.state, snapshot.ts):
             self._say(snapshot.ts, "day_roll", books.day_name(state.ledger.day.day))
         role = guard.role(parameters)
         if role is not None:
@@ -118,10 +120,13 @@ class Engine:
         return ""
 
     def _mark(self, snapshot: Snapshot) -> bool:
-        """Value the balances at the sane mid; True when there is something to value."""
+        """Value the balances at the sane mid; True when there is something to value.
+
+        Not before the start's sweep is done: opening balances must not contain fills that are yet to be booked.
+        """
         state, parameters = self.state, self.parameters
         base, quote, mid = snapshot.base_total, snapshot.quote_total, self._figures.mid
-        if base is None or quote is None or mid is None or base < 0 or quote < 0:
+        if base is None or quote is None or mid is None or base < 0 or quote < 0 or not snapshot.start_swept:
             return False
         ledger = state.ledger
         books.mark(ledger, base, quote, mid, snapshot.ts)
@@ -233,6 +238,7 @@ class Engine:
         in_regime = parameters.regime(state.regime.regime)
         if mid is None or bid is None or ask is None or band is None or state.market.jump_since is not None:
             if memory.edge.shut:
+                memory.edge.low_since = None
                 reasons.append(self._no_edge("the floor is unknown"))
             return None
 
@@ -349,7 +355,8 @@ class Engine:
         for placement in place:
             memory.placements.append(ts)
             self._remember(placement)
-        changed = self._record(ts, state, reasons)
+        self._record(ts, state, reasons)
+        events = self._said()
         return Decision(
             ts=ts,
             state=state,
@@ -361,9 +368,10 @@ class Engine:
             direct_cancel_all=memory.latch is not None and guard.stop_cancel(memory, self.parameters, snapshot),
             bars_wanted=len(self.state.market.bars) < market.EMA_BARS,
             alerts=tuple(alerts),
-            events=self._said(),
+            events=events,
             day_rows=tuple(self.state.ledger.ended_days),
-            persist=changed,
+            # Whatever is worth a line is worth surviving a crash: a latch, the day's open, a refused order's rest.
+            persist=bool(events),
         )
 
     def _as_known(self, orders: tuple[OpenOrder, ...]) -> tuple[OpenOrder, ...]:
@@ -395,12 +403,16 @@ class Engine:
         if len(quoted) > _QUOTED_KEPT:
             del quoted[next(iter(quoted))]
 
-    def _record(self, ts: float, state: GuardState, reasons: Sequence[Reason]) -> bool:
-        """Note what began and ended; True when the state file should be written before acting."""
+    def _record(self, ts: float, state: GuardState, reasons: Sequence[Reason]) -> None:
+        """Note what began and ended."""
         memory = self.state.guard
+        if memory.latch is not self._latch_said:
+            self._latch_said = memory.latch
+            if memory.latch is not None:
+                self._say(ts, "latch", f"{memory.latch.code}: {memory.latch.detail}; {guard.RESET_ENDS}")
         codes = list(dict.fromkeys(reason.code for reason in reasons))
         if state is memory.state and codes == memory.codes:
-            return False
+            return
         counts = self.state.ledger.day.reasons
         for code in codes:
             if code not in memory.codes:
@@ -411,7 +423,6 @@ class Engine:
             ts, "state", f"{memory.state} to {state}{': ' + why if why else ''}{'; over: ' + ended if ended else ''}"
         )
         memory.state, memory.codes = state, codes
-        return True
 
     def _say(self, ts: float, code: str, detail: str) -> None:
         self._events.append(Event(ts, code, detail))
@@ -499,7 +510,7 @@ class Engine:
         Raises:
             ValueError: unsorted, off the minute, or impossible prices.
         """
-        market.seed(self.state.market, bars)
+        market.seed(self.state.market, self.parameters, bars)
 
     def reconcile_done(self, ts: float, detail: str) -> None:
         """The fills that a lost state file knew are fetched and booked."""
@@ -565,8 +576,6 @@ class Engine:
         if not ledger.opened:
             raise ValueError("no transfer before the opening balances were read: they will contain it")
         value = books.transfer(ledger, base, quote)
-        # The booking and the balance arrive in either order: the comparison waits for both.
-        self.state.guard.balance_since = max(self.state.guard.balance_since, ts)
         self._started = False
         assets = f"{base:+f} {self.parameters.base_asset}, {quote:+f} {self.parameters.quote_asset}"
         self._say(ts, "transfer", f"{assets} ({value:+.2f}): {reason}")

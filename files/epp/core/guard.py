@@ -58,14 +58,17 @@ class GuardMemory:
     codes: list[str] = field(default_factory=list)
     """Codes of the reasons in force."""
     not_ready_since: float | None = None
+    ready_since: float = 0.0
+    """When the connector last came back."""
     outage_since: float | None = None
     """Since when connector or feed has been out."""
     balance_strikes: int = 0
     balance_next: float = 0.0
+    balance_off_since: float | None = None
+    """Since when the balances have been off from the fills' sum without a break."""
     balance_base: Decimal | None = None
-    """Totals at the last tick, and since when they have been the same."""
+    """Last totals read."""
     balance_quote: Decimal | None = None
-    balance_since: float = 0.0
     cancelling: dict[str, CancelTrack] = field(default_factory=dict)
     cancels: list[float] = field(default_factory=list)
     """Times of the cancels of the last minute."""
@@ -133,7 +136,7 @@ def role(parameters: EppParameters) -> Reason | None:
         return refuse(
             "stub_disabled", f"variant {parameters.variant} is a stub", "never: another variant is another bot"
         )
-    if not parameters.enabled:
+    if not parameters.enabled and parameters.variant != "d":
         return refuse("disabled", "enabled is false", "ends when enabled is set in the configuration")
     if parameters.never_trades:
         return pause(
@@ -155,7 +158,9 @@ def outage(
     """Connector not ready, feed stale: pauses, pages, and latches only when own orders may still rest."""
     ts = snapshot.ts
     if snapshot.connector_ready:
-        memory.not_ready_since = None
+        if memory.not_ready_since is not None:
+            memory.not_ready_since = None
+            memory.ready_since = ts
     elif memory.not_ready_since is None:
         memory.not_ready_since = ts
     if snapshot.connector_ready and not feed:
@@ -176,51 +181,71 @@ def outage(
             latch(memory, "connector", f"out for {out:.0f} s, {len(snapshot.orders)} own orders not proven absent", ts)
 
 
-def _balance_fault(memory: GuardMemory, parameters: EppParameters, snapshot: Snapshot, ledger: LedgerState) -> str:
+def _impossible(parameters: EppParameters, snapshot: Snapshot) -> str:
+    """Why the balances cannot be what the account holds, or an empty string."""
     base, quote = snapshot.base_total, snapshot.quote_total
     free_base, free_quote = snapshot.base_available, snapshot.quote_available
     if base is None or quote is None or free_base is None or free_quote is None:
         return "unreadable"
-    if base != memory.balance_base or quote != memory.balance_quote:
-        memory.balance_base, memory.balance_quote = base, quote
-        memory.balance_since = snapshot.ts
     if base < 0 or quote < 0 or free_base < 0 or free_quote < 0:
         return f"negative: {base} {parameters.base_asset}, {quote} {parameters.quote_asset}"
     if free_base > base + _DUST or free_quote > quote + _DUST:
         return f"free over total: {free_base} of {base}, {free_quote} of {quote}"
-    # The exchange's balance and its fill arrive by different messages: compare when both had time to come.
-    if not ledger.opened or snapshot.ts - max(ledger.last_fill_ts, memory.balance_since) < parameters.balance_settle_s:
-        return "" if memory.balance_strikes == 0 else "not yet settled"
+    return ""
+
+
+def _mismatch(parameters: EppParameters, snapshot: Snapshot, ledger: LedgerState, base: Decimal, quote: Decimal) -> str:
+    """By how much the balances are off from what opening balance, fills and transfers add up to; empty within
+    tolerance.
+    """
     off_base, off_quote = base - ledger.expected_base, quote - ledger.expected_quote
     if not off_base and not off_quote:
         return ""
-    mid = books.decimal(ledger.mid)
     least = snapshot.rules.min_notional if snapshot.rules is not None else Decimal(0)
     allowed = max(books.decimal(parameters.balance_tolerance_pct) * ledger.equity, least)
-    if abs(off_base * mid) > allowed or abs(off_quote) > allowed:
-        off = f"{off_base:+f} {parameters.base_asset}, {off_quote:+f} {parameters.quote_asset}"
-        return f"off from the fills' sum by {off}"
-    return ""
+    if abs(off_base * books.decimal(ledger.mid)) <= allowed and abs(off_quote) <= allowed:
+        return ""
+    off = f"{off_base:+f} {parameters.base_asset}, {off_quote:+f} {parameters.quote_asset}"
+    return f"off from the fills' sum by {off}"
 
 
 def balances(
     memory: GuardMemory, parameters: EppParameters, snapshot: Snapshot, ledger: LedgerState, reasons: list[Reason]
 ) -> bool:
-    """Whether balances are readable and consistent; a bad one pauses at once, the third check latches."""
+    """Whether balances are readable and agree with the fills; bad ones pause at once, the third check latches.
+
+    A fill and the balance it changes arrive by different messages. While one of them is under way the balances are
+    not bad, but no figure may be made of them: equity would be off by an order, and so would the room in the band.
+    """
     if not snapshot.connector_ready:
         return False
-    fault = _balance_fault(memory, parameters, snapshot, ledger)
+    ts = snapshot.ts
+    base, quote = snapshot.base_total, snapshot.quote_total
+    fault = _impossible(parameters, snapshot)
+    counts = True
+    if not fault and base is not None and quote is not None:
+        memory.balance_base, memory.balance_quote = base, quote
+        # Before the start's sweep is done, fills made meanwhile may be in the balances and not yet in the books.
+        if ledger.opened and snapshot.start_swept:
+            fault = _mismatch(parameters, snapshot, ledger, base, quote)
+        if fault:
+            if memory.balance_off_since is None:
+                memory.balance_off_since = ts
+            counts = ts - max(ledger.last_fill_ts, memory.balance_off_since) >= parameters.balance_settle_s
     if not fault:
+        memory.balance_off_since = None
         memory.balance_strikes = 0
         return True
+    if not counts and not memory.balance_strikes:
+        return False
     reasons.append(
         pause("balances", fault, "ends when balances are consistent again; a deposit or withdrawal has to be booked")
     )
-    if fault != "not yet settled" and snapshot.ts >= memory.balance_next:
+    if counts and ts >= memory.balance_next:
         memory.balance_strikes += 1
-        memory.balance_next = snapshot.ts + parameters.balance_check_s
+        memory.balance_next = ts + parameters.balance_check_s
         if memory.balance_strikes >= parameters.balance_checks_max:
-            latch(memory, "balances", f"{fault}, {memory.balance_strikes} checks in a row", snapshot.ts)
+            latch(memory, "balances", f"{fault}, {memory.balance_strikes} checks in a row", ts)
     return False
 
 
@@ -237,10 +262,12 @@ def cancels(
         if order.state is OrderState.CANCELLING and order.order_id not in memory.cancelling:
             memory.cancelling[order.order_id] = CancelTrack(ts)
     direct = []
-    oldest = 0.0
+    oldest = proven = 0.0
     for order_id, track in memory.cancelling.items():
         age = ts - track.since
         oldest = max(oldest, age)
+        # With the exchange out of reach nothing could tell that the order is gone: the outage's own clock decides.
+        proven = max(proven, ts - max(track.since, memory.ready_since))
         if age >= parameters.cancel_direct_s and ts - track.direct_ts >= parameters.cancel_direct_every_s:
             track.direct_ts = ts
             memory.cancel_fail_streak += 1
@@ -253,8 +280,7 @@ def cancels(
                 "ends when the order is known to be gone",
             )
         )
-    # With the exchange out of reach the outage's own, longer, clock decides.
-    if oldest >= parameters.cancel_stop_s and snapshot.connector_ready:
+    if proven >= parameters.cancel_stop_s and snapshot.connector_ready:
         latch(memory, "cancel_stuck", f"an order outlives its cancel by {oldest:.0f} s", ts)
     return direct, oldest >= parameters.cancel_direct_s
 
@@ -375,7 +401,7 @@ def at_once(memory: GuardMemory, snapshot: Snapshot) -> None:
 
 
 def judge_fee_share(memory: GuardMemory, parameters: EppParameters, ledger: LedgerState, ts: float) -> None:
-    """Forget the latch and all that counts or lasts (a reset by the operator); what is still wrong comes back."""
+    """Widen spreads for a day when fees take too much of the newest round trips' gross; twice at most in force."""
     share = books.fee_share(ledger, parameters)
     memory.fee_share_bad = share is not None and share >= parameters.fee_share_limit
     if not memory.fee_share_bad:
@@ -420,8 +446,11 @@ def clear(memory: GuardMemory) -> None:
 
 
 def stop_cancel(memory: GuardMemory, parameters: EppParameters, snapshot: Snapshot) -> bool:
-    """Whether a hard stop cancels everything (again) now: until the exchange shows no own order."""
-    if not snapshot.orders and snapshot.orders_on_exchange == 0:
+    """Whether a hard stop cancels everything (again) now: until the exchange shows no own order.
+
+    The first time it always does: what the exchange showed before it stopped proves nothing.
+    """
+    if memory.stop_cancel_ts and not snapshot.orders and snapshot.orders_on_exchange == 0:
         return False
     if snapshot.ts - memory.stop_cancel_ts < parameters.cancel_direct_every_s:
         return False

@@ -312,28 +312,38 @@ def book(state: LedgerState, parameters: EppParameters, fill: Fill, fee_rate: fl
     elif fill.fee_asset == parameters.quote_asset:
         state.expected_quote -= fill.fee_amount
 
+    trips = _match(state, fill, fee)
+    realized = sum((trip.gross - trip.fees for trip in trips), ZERO)
+    state.round_trips.extend(trips)
+    del state.round_trips[: -parameters.fee_share_round_trips]
+    state.round_trips_total += len(trips)
     day = state.day
     if day.day == 0:
         day.day = day_of(fill.ts)
-    if day_of(fill.ts) == day.day:  # a fill of an ended day counts in the totals, not in today's turnover
+    if day_of(fill.ts) == day.day:  # a fill of an ended day counts in the totals, not in today's figures
         day.notional += notional
         day.fills += 1
         day.fees += fee
-    realized = _match(state, parameters, fill, fee)
+        day.realized += realized
+        day.round_trips += len(trips)
+        for trip in trips:
+            net = trip.gross - trip.fees
+            day.gross += trip.gross
+            day.gains += max(net, ZERO)
+            day.losses += max(-net, ZERO)
     state.fills_total += 1
     state.fees_total += fee
     state.realized_total += realized
-    day.realized += realized
     state.last_fill_ts = max(state.last_fill_ts, fill.ts)
     _remember(state, fill)
     return Booking(notional, fee, realized, estimated)
 
 
-def _match(state: LedgerState, parameters: EppParameters, fill: Fill, fee: Decimal) -> Decimal:
-    """Close the oldest lots of the other side, open a lot with the rest; the net PnL of what was closed."""
+def _match(state: LedgerState, fill: Fill, fee: Decimal) -> list[RoundTrip]:
+    """Close the oldest lots of the other side, open a lot with the rest; the round trips that this made."""
     left = fill.amount
     fee_left = fee
-    realized = ZERO
+    trips = []
     lots = state.lots
     while left > 0 and lots and lots[0].side is not fill.side:
         lot = lots[0]
@@ -341,8 +351,7 @@ def _match(state: LedgerState, parameters: EppParameters, fill: Fill, fee: Decim
         lot_fee = lot.fee_quote if amount == lot.amount else lot.fee_quote * amount / lot.amount
         own_fee = fee_left if amount == left else fee_left * amount / left
         gross = (fill.price - lot.price if fill.side is Side.SELL else lot.price - fill.price) * amount
-        _close_trip(state, parameters, RoundTrip(gross, lot_fee + own_fee))
-        realized += gross - lot_fee - own_fee
+        trips.append(RoundTrip(gross, lot_fee + own_fee))
         left -= amount
         fee_left -= own_fee
         lot.amount -= amount
@@ -351,22 +360,7 @@ def _match(state: LedgerState, parameters: EppParameters, fill: Fill, fee: Decim
             lots.pop(0)
     if left > 0:
         lots.append(Lot(fill.side, left, fill.price, fee_left, fill.ts))
-    return realized
-
-
-def _close_trip(state: LedgerState, parameters: EppParameters, trip: RoundTrip) -> None:
-    state.round_trips.append(trip)
-    if len(state.round_trips) > parameters.fee_share_round_trips:
-        state.round_trips.pop(0)
-    state.round_trips_total += 1
-    net = trip.gross - trip.fees
-    day = state.day
-    day.round_trips += 1
-    day.gross += trip.gross
-    if net > 0:
-        day.gains += net
-    else:
-        day.losses -= net
+    return trips
 
 
 def _remember(state: LedgerState, fill: Fill) -> None:

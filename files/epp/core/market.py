@@ -45,15 +45,15 @@ class MarketState:
 def sample(state: MarketState, parameters: EppParameters, snapshot: Snapshot, mid: float) -> bool:
     """Take a sample of a sane ``mid`` when one is due.
 
-    Returns True when a sample was accepted. A jump beyond the limit is kept out of bars and drift until a REST ticker
-    read after it agrees, or the price comes back.
+    Returns True when a sample was accepted. A jump from the last sample beyond the limit is noticed at once, due or
+    not, and kept out of bars and drift until a REST ticker read after it agrees, or the price comes back.
     """
     ts = snapshot.ts
-    if state.samples:
-        last_ts, last_mid = state.samples[-1]
-        # A little early is on time: ticks come once a second and never exactly.
-        if ts - last_ts < parameters.sample_interval_s - 0.5:
-            return False
+    samples = state.samples
+    if samples and ts < samples[-1][0]:
+        samples.clear()  # the clock was set back; no sample would be due before it is where it was
+    if samples:
+        last_ts, last_mid = samples[-1]
         if abs(mid / last_mid - 1) > parameters.max_sample_jump_pct:
             if state.jump_since is None:
                 state.jump_since = ts
@@ -63,8 +63,11 @@ def sample(state: MarketState, parameters: EppParameters, snapshot: Snapshot, mi
             if abs((rest.bid + rest.ask) / 2 / mid - 1) > parameters.max_last_trade_gap_pct / 2:
                 return False
             # Confirmed: the old samples belong to another price, and a jump is itself a drift.
+        elif ts - last_ts < parameters.sample_interval_s - 0.5:
+            # A little early is on time: ticks come once a second and never exactly.
+            state.jump_since = None
+            return False
     state.jump_since = None
-    samples = state.samples
     samples.append((ts, mid))
     while samples[0][0] < ts - 90:
         samples.pop(0)
@@ -91,15 +94,25 @@ def _fold(state: MarketState, parameters: EppParameters, ts: float, mid: float) 
         state.building = Bar(minute, bar.open, max(bar.high, mid), min(bar.low, mid), mid)
         return
     if bar is not None:
-        _close(state, bar)
-    if state.bars and minute - state.bars[-1].start > parameters.bars_gap_max_min * 60:
-        state.bars.clear()
-        state.ema = state.band = None
-        state.ema_count = 0
+        _close(state, parameters, bar)
+    _forget_before_gap(state, parameters, minute)
     state.building = Bar(minute, mid, mid, mid, mid)
 
 
-def _close(state: MarketState, bar: Bar) -> None:
+def _forget_before_gap(state: MarketState, parameters: EppParameters, minute: float) -> None:
+    """Bars from before a long gap say nothing of the market after it."""
+    if state.bars and minute - state.bars[-1].start > parameters.bars_gap_max_min * 60:
+        _forget_bars(state)
+
+
+def _forget_bars(state: MarketState) -> None:
+    state.bars.clear()
+    state.ema = state.band = None
+    state.ema_count = 0
+
+
+def _close(state: MarketState, parameters: EppParameters, bar: Bar) -> None:
+    _forget_before_gap(state, parameters, bar.start)
     state.bars.append(bar)
     if len(state.bars) > BARS_KEPT:
         state.bars.pop(0)
@@ -126,7 +139,7 @@ def band(bars: Sequence[Bar]) -> float | None:
     return total / ATR_BARS / bars[-1].close
 
 
-def seed(state: MarketState, bars: Sequence[Bar]) -> None:
+def seed(state: MarketState, parameters: EppParameters, bars: Sequence[Bar]) -> None:
     """Take the exchange's closed one-minute candles, oldest first; own bars that are later than the last of them stay.
 
     Raises:
@@ -142,26 +155,25 @@ def seed(state: MarketState, bars: Sequence[Bar]) -> None:
     if state.building is not None and state.building.start <= bars[-1].start:
         state.building = None
     own = [bar for bar in state.bars if bar.start > bars[-1].start]
-    state.bars.clear()
-    state.ema = state.band = None
-    state.ema_count = 0
+    _forget_bars(state)
     for bar in (*bars, *own):
-        _close(state, bar)
+        _close(state, parameters, bar)
 
 
 def insane(parameters: EppParameters, snapshot: Snapshot) -> str:
     """Why the book as it stands cannot be trusted, or an empty string. A jump is judged by :func:`sample`."""
     bid, ask, last = snapshot.bid, snapshot.ask, snapshot.last
+    # Each condition asks for what is sane: a number that is none then fails it.
     if bid is None or ask is None or not bid > 0:
         return "no book"
-    if bid >= ask:
+    if not bid < ask:
         return f"bid {bid} at or above ask {ask}"
     mid = (bid + ask) / 2
-    if ask - bid > parameters.max_market_spread_pct * mid:
+    if not ask - bid <= parameters.max_market_spread_pct * mid:
         return f"market spread {(ask - bid) / mid:.2%}"
-    if last is None:
+    if last is None or not last > 0:
         return "no trade seen"
-    if abs(mid / last - 1) > parameters.max_last_trade_gap_pct:
+    if not abs(mid / last - 1) <= parameters.max_last_trade_gap_pct:
         return f"mid {mid / last - 1:+.2%} from the last trade"
     return ""
 

@@ -12,10 +12,6 @@ _MINIMUM_MARGIN = Decimal("1.05")
 def ticks(side: Side, price: float, tick: float) -> int:
     """Price in whole ticks, rounded away from mid, so that rounding never brings an order nearer."""
     steps = price / tick
-    whole = round(steps)
-    # Within a billionth of a tick the price is on it; binary fractions of decimal ticks are never exact.
-    if abs(steps - whole) < 1e-9 * max(1.0, abs(steps)) and abs(steps - whole) < 1e-6:
-        return whole
     return math.floor(steps) if side is Side.BUY else math.ceil(steps)
 
 

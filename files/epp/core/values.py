@@ -322,7 +322,7 @@ class Decision:
     day_rows: tuple[DayRow, ...]
     """Rows of ended days, repeated until :meth:`Engine.day_row_written` names them."""
     persist: bool
-    """Write the state file before acting on this decision."""
+    """Write the state file before acting on this decision: something changed that a restart must not forget."""
 
 
 @dataclass(frozen=True, slots=True)
