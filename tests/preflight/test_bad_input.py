@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.controller import KEY, Run, bot, command, vps, write_inventory
+from tests.controller import Run, bot, command, vps, write_inventory
 
 Inventory = Callable[..., Path]
 
@@ -50,12 +50,21 @@ CASES: dict[str, tuple[dict[str, Any], str, str, str]] = {
         "rename the bot",
         "[a-z][a-z0-9-]*",
     ),
-    "a bot's name that is reserved": (
-        {"bots__grafana": bot("grafana")},
-        "bots/grafana.yml:3: bot name: 'grafana' is reserved",
+    "a bot's name that begins with a digit": (
+        {"bots__bot1": bot("1bot")},
+        "bots/bot1.yml:3: bot name: '1bot' is no bot's name",
         "rename the bot",
-        "bot name",
+        "[a-z][a-z0-9-]*",
     ),
+    **{
+        f"a bot's name that is reserved: {name}": (
+            {f"bots__{name}": bot(name)},
+            f"bots/{name}.yml:3: bot name: '{name}' is reserved",
+            "rename the bot, its file and its host_vars/ directory",
+            "bot name",
+        )
+        for name in ("all", "vps", "bots", "localhost", "ungrouped", "grafana", "prometheus")
+    },
     "a bot's name that is a container's of another": (
         {"bots__bot1-exchange": bot("bot1-exchange")},
         "bots/bot1-exchange.yml:3: bot name: 'bot1-exchange' is reserved",
@@ -74,6 +83,18 @@ CASES: dict[str, tuple[dict[str, Any], str, str, str]] = {
         "name one of the group vps (vps1)",
         "bot_vps",
     ),
+    "a bot on no VPS": (
+        {"bots__bot1": bot("bot1", bot_vps=None)},
+        "bots/bot1.yml:3: bot_vps: bot1 names no VPS",
+        "name one of the group vps (vps1)",
+        "bot_vps",
+    ),
+    "a bot on another bot": (
+        {"bots__bot2": bot("bot2", bot_vps="bot1")},
+        "bots/bot2.yml:4: bot_vps: there is no VPS 'bot1'",
+        "name one of the group vps (vps1)",
+        "bot_vps",
+    ),
     "an image tagged latest": (
         {"group_vars__bots": {"bot_image": "hummingbot/hummingbot:latest"}},
         "group_vars/bots.yml:1: bot_image: 'hummingbot/hummingbot:latest' is tagged latest",
@@ -85,6 +106,18 @@ CASES: dict[str, tuple[dict[str, Any], str, str, str]] = {
         "bots/bot1.yml:7: bot_image: 'hummingbot/hummingbot' has no tag",
         "name a version",
         "bot_image",
+    ),
+    "an image with a digest alone": (
+        {"bots__bot1": bot("bot1", bot_image=f"hummingbot/hummingbot@sha256:{'0' * 64}")},
+        "bots/bot1.yml:7: bot_image: ",
+        "name a version",
+        "has no tag",
+    ),
+    "a live bot with half its credentials": (
+        {"bots__bot1": bot("bot1", bot_mode="live"), "host_vars__bot1": {"bot_api_key": "k", "bot_password": "p"}},
+        "bots/bot1.yml:3: bot_api_secret, bot_api_passphrase: bot1 is live",
+        "host_vars/bot1/vault.yml",
+        "bot_api_passphrase",
     ),
     "a live bot without credentials": (
         {"bots__bot1": bot("bot1", bot_mode="live")},
@@ -159,6 +192,15 @@ def test_all_of_it_comes_in_one_message(inventory: Inventory) -> None:
     assert "Preflight found 6 problems; nothing was changed." in run.output
 
 
+def test_the_command_line_is_blamed_for_what_it_says(inventory: Inventory) -> None:
+    run = site(inventory(), "-e", "bot_image=hummingbot/hummingbot:latest")
+    assert run.code != 0
+    assert [problem.partition(" is tagged latest")[0] for problem in run.problems] == [
+        "the command line: bot_image: 'hummingbot/hummingbot:latest'"
+    ]
+    assert "Connection refused" not in run.output
+
+
 def test_a_limited_run_is_not_stopped_by_another_bots_file(inventory: Inventory) -> None:
     directory = inventory(bots__bot2=bot("bot2", bot_mode="papr"))
     assert not site(directory, "--limit", "bot1").problems
@@ -214,39 +256,3 @@ def test_a_single_encrypted_value_without_its_password(inventory: Inventory, pas
     run = site(inventory(host_vars__bot1=value))
     assert run.code != 0
     assert "host_vars/bot1.yml:1: bot_api_key: it is encrypted, and no vault password was given" in run.problems[0]
-
-
-HERE = {"ansible_connection": "local", "host_access_authorized_keys": [KEY]}
-"""The machine that runs the tests stands for the VPS: the preflight only reads there."""
-
-
-def preflight(inventory: Path) -> Run:
-    """Run preflight.yml."""
-    return command("ansible-playbook", "-i", str(inventory), "preflight.yml")
-
-
-def test_more_bots_than_the_vps_has_memory_for(inventory: Inventory) -> None:
-    run = preflight(
-        inventory(
-            hosts={"vps": {"hosts": {"vps1": HERE}}},
-            bots__bot1=bot("bot1", bot_memory_mb=4_000_000),
-            bots__bot2=bot("bot2", bot_memory_mb=5_000_000),
-        )
-    )
-    assert run.code != 0
-    problem = next(problem for problem in run.problems if "bot_memory_mb" in problem)
-    assert "bots/bot1.yml:3" in problem
-    assert "bots/bot2.yml:3" in problem
-    assert "(bot1 4000256, bot2 5000256)" in problem
-    assert "want 9001536 MiB" in problem
-    assert "Fix: a bigger VPS" in problem
-
-
-def test_an_unsupported_system(inventory: Inventory) -> None:
-    release = dict(line.split("=", 1) for line in Path("/etc/os-release").read_text().splitlines() if "=" in line)
-    system = (release["ID"].strip('"'), release.get("VERSION_ID", "").strip('"'))
-    supported = system in [("ubuntu", "22.04"), ("ubuntu", "24.04")]
-    run = preflight(inventory(hosts={"vps": {"hosts": {"vps1": HERE}}}))
-    refused = [problem for problem in run.problems if "which is not supported" in problem]
-    assert len(refused) == (0 if supported else 1), run.output
-    assert all("hosts.yml" in problem and "Ubuntu 22.04 or 24.04" in problem for problem in refused)
