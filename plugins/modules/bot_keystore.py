@@ -235,14 +235,13 @@ class Keystore:
         return bool(self.after), fingerprint[:16]
 
     def put_directories(self) -> None:
-        """The directories of the secrets and of the keystore."""
-        user, root = self.owner, (0, 0)
-        wanted = [(self.env.parent, 0o700, root), (self.env, 0o700, user)]
+        """The directories of the secrets and of the keystore; those that all bots share are there already."""
+        wanted = [(self.env, 0o700)]
         if self.module.params["mode"] == "paper":
-            wanted.append((self.exchange_env, 0o700, user))
-        wanted += [(self.conf.parent.parent, 0o755, root), (self.conf.parent, 0o750, user)]
-        wanted += [(self.conf, 0o750, user), (self.conf / "connectors", 0o700, user)]
-        for path, mode, (uid, gid) in wanted:
+            wanted.append((self.exchange_env, 0o700))
+        wanted += [(self.conf.parent, 0o750), (self.conf, 0o750), (self.conf / "connectors", 0o700)]
+        uid, gid = self.owner
+        for path, mode in wanted:
             if not host_files.as_wanted(path, mode, uid, gid):
                 self.note(path, "missing, or another mode or owner", f"directory, mode {mode:04o}, owner {uid}:{gid}")
                 if not self.module.check_mode:

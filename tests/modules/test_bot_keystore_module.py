@@ -38,13 +38,17 @@ GIVEN = {
 
 Run = Callable[..., dict[str, Any]]
 
+SHARED = {"data": "0755 0", "env": "0700 0"}
+"""What role host_base makes for all bots, and this module leaves as it is."""
+
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """An installation with nothing in it but its own directory."""
+    """An installation with nothing in it but the directories that all bots share."""
     path = tmp_path / "hbot"
-    path.mkdir()
-    (path / "data").mkdir()
+    for shared, mode in SHARED.items():
+        (path / shared).mkdir(parents=True)
+        (path / shared).chmod(int(mode.split()[0], 8))
     return path
 
 
@@ -114,13 +118,12 @@ def test_a_paper_bots_secrets_are_made_once(run: Run, root: Path, told: Path) ->
 def test_secrets_are_readable_by_the_bot_alone(run: Run, root: Path) -> None:
     run(**GIVEN)
     assert modes(root) == {
-        "data": "0755 0",
+        **SHARED,
         "data/bot1": "0750 6420",
         "data/bot1/conf": "0750 6420",
         "data/bot1/conf/.password_verification": modes(root)["data/bot1/conf/.password_verification"],
         "data/bot1/conf/connectors": "0700 6420",
         "data/bot1/conf/connectors/bitget.yml": modes(root)["data/bot1/conf/connectors/bitget.yml"],
-        "env": "0700 0",
         "env/bot1": "0700 6420",
         "env/bot1/keystore.json": "0600 6420",
         "env/bot1/password": "0600 6420",
@@ -204,7 +207,7 @@ def test_a_secret_that_others_could_read_is_closed(run: Run, root: Path, told: P
 
 def test_check_mode_writes_nothing(run: Run, root: Path, told: Path) -> None:
     assert run(check=True)["changed"] is True
-    assert modes(root) == {"data": modes(root)["data"]}
+    assert modes(root) == SHARED
     assert calls(told) == []
 
 
@@ -226,7 +229,7 @@ def test_a_live_bot_needs_the_gate(run: Run, root: Path, told: Path) -> None:
     assert refused["failed"] is True
     assert str(root / "env/bot1/golive.json") in refused["msg"]
     assert "bot_mode: paper" in refused["msg"]
-    assert modes(root) == {"data": modes(root)["data"]}
+    assert modes(root) == SHARED
     assert calls(told) == []
 
 

@@ -61,6 +61,18 @@ def embedded_vps(*arguments: str) -> str:
     return result.stdout
 
 
+def embedded_vps_code(*arguments: str) -> int:
+    """Run one command of the embedded VPS and return its exit code."""
+    return subprocess.run(
+        ["python", "-m", "embedded_vps", *arguments],
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=300,
+        check=False,
+    ).returncode
+
+
 def wait_until(what: str, condition: Callable[[], bool], timeout_s: float, poll_s: float = 2.0) -> None:
     """Return as soon as `condition` holds; fail the test naming `what` when it does not within `timeout_s`."""
     deadline = time.monotonic() + timeout_s
@@ -86,6 +98,10 @@ class Vps:
         result = self.host.run(command)
         assert result.rc == 0, f"{command}\n{result.stdout}{result.stderr}"
         return str(result.stdout)
+
+    def succeeds(self, command: str) -> bool:
+        """Whether a shell command succeeds."""
+        return bool(self.host.run(command).rc == 0)
 
     def answers(self) -> bool:
         """Whether a fresh SSH login with sudo works right now."""

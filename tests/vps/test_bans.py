@@ -1,0 +1,60 @@
+"""Who fails to log in too often is banned at once, on each address family by itself; the operator never is."""
+
+import subprocess
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.vps.machine import VPS_ADDRESS, Vps, embedded_vps, embedded_vps_code
+
+VPS_ADDRESS_V6 = "2001:db8:51:100::10"
+THIRD = {VPS_ADDRESS: "198.51.100.77", VPS_ADDRESS_V6: "2001:db8:51:100::77"}
+OTHER = {VPS_ADDRESS: VPS_ADDRESS_V6, VPS_ADDRESS_V6: VPS_ADDRESS}
+ALLOWED_FAILURES = 5
+BANNED_WITHIN_S = 2.0
+FAILED_LOGIN = (
+    "ssh", "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null",
+    "-o", "ConnectTimeout=3", "-o", "PreferredAuthentications=none",
+)  # fmt: skip
+
+
+def third_is_let_in(address: str) -> bool:
+    """Whether a TCP connection from the third host to sshd is accepted."""
+    return embedded_vps_code("third", "--", "nc", "-z", "-w", "1", address, "22") == 0
+
+
+@pytest.fixture(params=[VPS_ADDRESS, VPS_ADDRESS_V6])
+def attacked(request: pytest.FixtureRequest, vps: Vps) -> Iterator[str]:
+    """One of the VPS's addresses, with no ban on either before and after."""
+    yield str(request.param)
+    for banned in THIRD.values():
+        vps.run(f"fail2ban-client set sshd unbanip {banned}")
+
+
+def test_failed_logins_get_a_host_banned_on_the_address_family_that_it_used(attacked: str) -> None:
+    for _ in range(ALLOWED_FAILURES):
+        assert third_is_let_in(attacked)
+        assert embedded_vps_code("third", "--", *FAILED_LOGIN, f"nobody@{attacked}", "true") == 255
+    failed_at = time.monotonic()
+    while third_is_let_in(attacked):
+        assert time.monotonic() - failed_at < BANNED_WITHIN_S, f"not banned after {BANNED_WITHIN_S} s"
+    assert third_is_let_in(OTHER[attacked])
+
+
+def test_the_operators_address_is_never_banned(vps: Vps) -> None:
+    for address in THIRD:
+        for _ in range(ALLOWED_FAILURES + 2):
+            failed = subprocess.run([*FAILED_LOGIN, f"nobody@{address}", "true"], capture_output=True, check=False)
+            assert b"Permission denied" in failed.stderr
+    time.sleep(BANNED_WITHIN_S)
+    assert vps.answers()
+    assert "198.51.100.1\n" not in vps.run("fail2ban-client get sshd banip")
+
+
+def test_a_ban_can_be_lifted_by_hand(vps: Vps) -> None:
+    vps.run(f"fail2ban-client set sshd banip {THIRD[VPS_ADDRESS]}")
+    assert not third_is_let_in(VPS_ADDRESS)
+    vps.run(f"fail2ban-client set sshd unbanip {THIRD[VPS_ADDRESS]}")
+    assert third_is_let_in(VPS_ADDRESS)
+    assert embedded_vps("status")

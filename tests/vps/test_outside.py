@@ -1,0 +1,103 @@
+"""From outside, on IPv4 and IPv6, the VPS answers on port 22 and on nothing else, whatever happens to it."""
+
+import re
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import pytest
+
+from tests.vps.machine import VPS_ADDRESS, Vps, embedded_vps, embedded_vps_code, wait_until
+
+VPS_ADDRESS_V6 = "2001:db8:51:100::10"
+SSH_ALONE = {VPS_ADDRESS: {22}, VPS_ADDRESS_V6: {22}}
+ROGUE_PORT, LOOPBACK_PORT = 9999, 8081
+IMAGE = "busybox:1.36"
+REGISTRY = "http://198.51.100.5:5000/v2/"
+
+
+def open_ports(address: str) -> set[int]:
+    """The TCP ports, of all 65535, that answer a host outside."""
+    family = ["-6"] if ":" in address else []
+    scan = ["nmap", *family, "-Pn", "-n", "-sS", "-p-", "--min-rate=8000", "--max-retries=2", "-oG", "-", address]
+    return {int(port) for port in re.findall(r"(\d+)/open/tcp", embedded_vps("outside", "--", *scan))}
+
+
+def found_from_outside() -> dict[str, set[int]]:
+    """The open ports of both addresses, scanned at the same time."""
+    with ThreadPoolExecutor() as pool:
+        return dict(zip(SSH_ALONE, pool.map(open_ports, SSH_ALONE), strict=True))
+
+
+@dataclass(frozen=True, slots=True)
+class Rogue:
+    """A container that somebody started by hand, published to the world and to loopback."""
+
+    address: str
+
+
+@pytest.fixture(scope="module")
+def rogue(vps: Vps) -> Iterator[Rogue]:
+    """A web server with `-p 0.0.0.0:9999:80`, the same on IPv6, and a port on loopback."""
+    published = f"-p 0.0.0.0:{ROGUE_PORT}:80 -p [::]:{ROGUE_PORT}:80 -p 127.0.0.1:{LOOPBACK_PORT}:80"
+    vps.run(f"docker run -d --name rogue --restart always {published} {IMAGE} httpd -f -p 80 -h /www 2>&1")
+    address = vps.run("docker inspect -f '{{.NetworkSettings.Networks.bridge.IPAddress}}' rogue").strip()
+    yield Rogue(address)
+    vps.run("docker rm -f rogue")
+
+
+@pytest.fixture
+def scanner_routes(rogue: Rogue) -> Iterator[None]:
+    """The host outside sends what is meant for the VPS's containers and for its loopback to the VPS."""
+    routed = [f"{rogue.address}/32", "127.0.0.1/32"]
+    set_up = ["ip link set lo down", *(f"ip route replace {target} via {VPS_ADDRESS}" for target in routed)]
+    embedded_vps("outside", "--", "sh", "-c", " && ".join(set_up))
+    yield
+    take_down = [*(f"ip route del {target}" for target in routed), "ip link set lo up"]
+    embedded_vps("outside", "--", "sh", "-c", " ; ".join(take_down))
+
+
+def neighbours_reach(rogue: Rogue) -> dict[str, bool]:
+    """What a neighbour on the VPS's own network segment reaches by routing to it."""
+    probes = {"a container's own address": f"{rogue.address}:80", "a port on loopback": f"127.0.0.1:{LOOPBACK_PORT}"}
+    fetch = ("curl", "--silent", "--output", "/dev/null", "--max-time", "4")
+    return {
+        what: embedded_vps_code("outside", "--", *fetch, f"http://{target}/") == 0 for what, target in probes.items()
+    }
+
+
+def test_only_ssh_answers_on_a_converged_vps() -> None:
+    assert found_from_outside() == SSH_ALONE
+
+
+def test_a_rogue_container_is_not_reached_from_outside(vps: Vps, rogue: Rogue) -> None:
+    assert vps.run(f"curl -s http://{VPS_ADDRESS}:{ROGUE_PORT}/").strip() == "hello", "the rogue container must run"
+    assert found_from_outside() == SSH_ALONE
+
+
+def test_only_ssh_answers_after_docker_and_ufw_were_restarted(vps: Vps, rogue: Rogue) -> None:
+    vps.run("systemctl reset-failed docker.service docker.socket; systemctl restart docker && ufw reload")
+    wait_until("the rogue container answers", lambda: vps.succeeds(f"curl -s http://{VPS_ADDRESS}:{ROGUE_PORT}/"), 60)
+    assert found_from_outside() == SSH_ALONE
+
+
+@pytest.mark.usefixtures("scanner_routes")
+def test_neighbours_do_not_reach_containers_by_routing(vps: Vps, rogue: Rogue) -> None:
+    assert neighbours_reach(rogue) == {"a container's own address": False, "a port on loopback": False}
+    # With the firewall's chain opened by hand the same probes get through: they are able to see a hole.
+    vps.run("iptables -I DOCKER-USER -j RETURN")
+    try:
+        assert neighbours_reach(rogue) == {"a container's own address": True, "a port on loopback": True}
+    finally:
+        vps.run("iptables -D DOCKER-USER -j RETURN")
+
+
+def test_a_container_on_the_live_network_reaches_out(vps: Vps) -> None:
+    assert vps.run(f"docker run --rm --network hbot-trading {IMAGE} wget -q -O - {REGISTRY}").strip() == "{}"
+
+
+def test_only_ssh_answers_after_a_reboot(vps: Vps, rogue: Rogue) -> None:
+    embedded_vps("reboot")
+    wait_until("SSH answers", vps.answers, timeout_s=60)
+    wait_until("the rogue container answers", lambda: vps.succeeds(f"curl -s http://{VPS_ADDRESS}:{ROGUE_PORT}/"), 90)
+    assert found_from_outside() == SSH_ALONE
