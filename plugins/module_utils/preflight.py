@@ -60,6 +60,18 @@ CHECKED_BY_NAME = frozenset(
 )
 """Variables with a check of their own below, which says more than a specification can."""
 
+TYPES = {
+    "bool": "boolean (true or false)",
+    "dict": "mapping",
+    "float": "number",
+    "int": "whole number",
+    "list": "list",
+    "path": "path",
+    "raw": "value",
+    "str": "text",
+}
+"""What an argument specification's types are called in a message."""
+
 CLOCK_WARNING_S = 1.0
 CLOCK_REFUSAL_S = 30.0
 
@@ -440,7 +452,11 @@ def _specifications(host: Host, known: Mapping[str, Mapping[str, Any]]) -> Itera
             continue
         specification = {key: value for key, value in known[name].items() if key not in ("required", "default")}
         for wrong in ArgumentSpecValidator({name: specification}).validate({name: variable.value}).error_messages:
-            yield host.problem(name, wrong.rstrip("."), "docs/inventory.md says what it may be")
+            # Ansible's own sentence about a wrong type names classes of its inside.
+            wrong_type = wrong.startswith(f"argument '{name}' is of type ")
+            shown = "it" if specification.get("no_log") else repr(variable.value)
+            said = f"{shown} is no {TYPES[specification.get('type', 'str')]}" if wrong_type else wrong.rstrip(".")
+            yield host.problem(name, said, "docs/inventory.md says what it may be")
 
 
 def _typing_errors(host: Host, known: Iterable[str]) -> Iterator[Problem]:

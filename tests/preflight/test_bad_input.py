@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
-from tests.controller import Run, bot, command, vps, write_inventory
+from tests.controller import ROOT, Run, bot, command, vps, write_inventory
 
 Inventory = Callable[..., Path]
 
@@ -149,6 +150,12 @@ CASES: dict[str, tuple[dict[str, Any], str, str, str]] = {
         "docs/inventory.md",
         "bitgt",
     ),
+    "a value of the wrong type": (
+        {"hosts": vps(host_base_swap_mb="plenty")},
+        "hosts.yml:9: host_base_swap_mb: 'plenty' is no whole number",
+        "docs/inventory.md",
+        "host_base_swap_mb",
+    ),
     "a variable that nothing reads": (
         {"bots__bot1": bot("bot1", bot_varient="a")},
         "bots/bot1.yml:7: bot_varient: nothing reads this variable",
@@ -190,6 +197,36 @@ def test_all_of_it_comes_in_one_message(inventory: Inventory) -> None:
     )
     assert len(run.problems) == 6, run.output
     assert "Preflight found 6 problems; nothing was changed." in run.output
+
+
+WRONG = {"int": "many", "float": "much", "bool": "perhaps", "dict": "no mapping", "list": {"no": "list"}}
+"""By type, a value that it cannot be taken for."""
+
+
+def wrong_values(roles: str) -> dict[str, Any]:
+    """A wrong value for every variable of some roles that a specification gives choices or a type that can be wrong."""
+    options: dict[str, dict[str, Any]] = {}
+    for file in (ROOT / "roles").glob(f"{roles}/meta/argument_specs.yml"):
+        options |= yaml.safe_load(file.read_text())["argument_specs"]["main"].get("options", {})
+    elsewhere = bot("bot1")["bots"]["hosts"]["bot1"].keys() | vps()["vps"]["hosts"]["vps1"].keys()
+    own = {key: option for key, option in options.items() if key not in elsewhere and not key.startswith("hbot_")}
+    return {
+        name: "none of them" if "choices" in option else WRONG[option["type"]]
+        for name, option in own.items()
+        if "choices" in option or option["type"] in WRONG
+    }
+
+
+@pytest.mark.parametrize("roles", ["host_*", "[!h]*"], ids=["a VPS's", "a bot's"])
+def test_every_specified_variable_is_checked_before_its_role_would(inventory: Inventory, roles: str) -> None:
+    values = wrong_values(roles)
+    assert len(values) > 5
+    run = site(inventory(**{"group_vars__vps" if roles == "host_*" else "group_vars__bots": values}))
+    assert run.code != 0
+    blamed = {problem.split(": ")[1].partition(".")[0] for problem in run.problems}
+    assert values.keys() - blamed == set(), run.output
+    assert "_internal" not in run.output, "Ansible's classes are none of the operator's business"
+    assert "Connection refused" not in run.output
 
 
 def test_the_command_line_is_blamed_for_what_it_says(inventory: Inventory) -> None:
