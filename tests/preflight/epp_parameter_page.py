@@ -32,8 +32,8 @@ A bot's file sets what differs from the defaults; the keys of a regime that are 
 For a replay: `--set turnover_cap_x=2.5 --set regimes.high_vol_shock.levels_max=1` ([replay.md](replay.md)).
 
 A *fraction* is of price, or of equity where the meaning says so: 0.0025 is 0.25 %, or 25 bp. A name or value that the
-model does not know is refused before anything is changed ([preflight.md](preflight.md)); values that do not fit together
-are refused by the model itself, in the bot's image, before a file is changed.
+model does not know is refused before anything is changed ([preflight.md](preflight.md)); values that do not fit
+together are refused by the model itself, in the bot's image, before a file is changed.
 """
 
 UNITS = (
