@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.controller import ROOT
+
 Fragment = Callable[..., dict[str, Any]]
 RenderFor = Callable[..., Callable[[str], Any]]
 
@@ -297,9 +299,12 @@ def test_two_roles_never_want_one_directory_in_two_ways(render_for: RenderFor) -
                 own = (str(entry.get("owner", owner)), str(entry.get("group", group)), entry.get("mode", mode))
                 wanted.setdefault(str(Path("/opt/hbot") / entry["path"]), set()).add(own)
     assert {path: ways for path, ways in wanted.items() if len(ways) > 1} == {}
+    host_base = yaml.safe_load((ROOT / "roles/host_base/vars/main.yml").read_text(encoding="utf-8"))
+    paths = [entry["path"] for entry in host_base["__host_base_entries"] if entry.get("state") == "directory"]
+    shared = {path.replace("{{ hbot_root }}", "/opt/hbot") for path in paths}
+    assert not shared & wanted.keys(), "host_base alone makes what all bots share"
+    assert {str(Path(path).parent) for path in wanted} <= shared | wanted.keys()
     # What the module bot_keystore makes by itself, with the same modes.
-    assert wanted["/opt/hbot/data"] == {("root", "root", "0755")}
-    assert wanted["/opt/hbot/env"] == {("root", "root", "0700")}
     assert wanted["/opt/hbot/data/bot1"] == {("6420", "6420", "0750")}
     assert wanted["/opt/hbot/data/bot1/conf"] == {("6420", "6420", "0750")}
     assert wanted["/opt/hbot/data/bot1/conf/connectors"] == {("6420", "6420", "0700")}
