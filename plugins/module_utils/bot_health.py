@@ -64,7 +64,7 @@ def judge(bot: Bot, found: Mapping[str, Any]) -> Row:
         _container(container),
         _state(minute),
         _equity(minute),
-        minute.get("fills_count") or "-",
+        str(rows.get("fills", "-")),
         _age(fill.get("ts"), now),
         _age(minute.get("ts"), now),
     )

@@ -42,7 +42,7 @@ containers:
   returned: success
 books:
   description:
-    - By bot and instance (C(bot1_a)), the last row of the minute book and of the fills book.
+    - By bot and instance (C(bot1_a)), the last row of the minute book and of the fills book, and how many fills there are.
     - A row is a mapping of columns to strings; an empty book has no row.
   type: dict
   returned: success
@@ -83,6 +83,15 @@ def last_row(path: Path) -> dict[str, str] | None:
     return dict(zip(columns, row))  # noqa: B905 (a torn row is shorter; Python 3.9 has no `strict`)
 
 
+def count_rows(path: Path) -> int:
+    """How many whole rows a book has, its header not counted; none when there is no book."""
+    try:
+        with path.open("rb") as book:
+            return max(0, sum(chunk.count(b"\n") for chunk in iter(lambda: book.read(1 << 20), b"")) - 1)
+    except OSError:
+        return 0
+
+
 def books(root: Path) -> dict[str, dict[str, dict[str, Any]]]:
     """The last rows of every instance's books, by bot and instance."""
     found: dict[str, dict[str, dict[str, Any]]] = {}
@@ -91,6 +100,7 @@ def books(root: Path) -> dict[str, dict[str, dict[str, Any]]]:
         found.setdefault(bot, {})[directory.name] = {
             "minute": last_row(directory / "minute.csv"),
             "fill": last_row(directory / "fills.csv"),
+            "fills": count_rows(directory / "fills.csv"),
         }
     return found
 

@@ -28,7 +28,7 @@ def minute(**changes: str) -> dict[str, str]:
         "reasons": "",
         "trading_pair": "BTC-USDT",
     }
-    return {**row, "equity_quote": "1000.125", "fills_count": "3", **changes}
+    return {**row, "equity_quote": "1000.125", **changes}
 
 
 def container(**changes: Any) -> dict[str, Any]:
@@ -46,7 +46,7 @@ def found(
     return {
         "now": NOW,
         "containers": {names[key]: value for key, value in both.items() if value is not None},
-        "books": {"bot1": {instance: {"minute": row, "fill": {"ts": "2026-02-02T02:00:00.000Z"}}}},
+        "books": {"bot1": {instance: {"minute": row, "fill": {"ts": "2026-02-02T02:00:00.000Z"}, "fills": 3}}},
     }
 
 
@@ -214,6 +214,7 @@ def test_the_playbook_prints_the_table_and_its_exit_code_tells(tmp_path: Path, h
     logs.mkdir(parents=True)
     row = minute(ts="2999-01-01T00:00:00.000Z")
     (logs / "minute.csv").write_text(f"{','.join(row)}\r\n{','.join(row.values())}\r\n")
+    (logs / "fills.csv").write_text("ts\r\n" + "2026-02-02T02:00:00.000Z\r\n" * 3)
     here = {"ansible_connection": "local", "host_access_authorized_keys": [KEY], "hbot_root": str(tmp_path / "hbot")}
     inventory = write_inventory(
         tmp_path / "inventory", hosts={"vps": {"hosts": {"vps1": here}}}, bots__bot1=bot("bot1")

@@ -34,8 +34,8 @@ class Repair:
 def format_value(value: Value) -> str:
     """One cell's text.
 
-    Decimals and floats are written without an exponent, so that every spreadsheet and ``awk`` reads them; a float
-    that is not a number is an empty cell.
+    Decimals and floats are written without an exponent, so that every spreadsheet and ``awk`` reads them. A float is a
+    measurement, not money: ten digits of it are written, and one that is not a number is an empty cell.
     """
     if value is None:
         return ""
@@ -46,7 +46,7 @@ def format_value(value: Value) -> str:
     if isinstance(value, float):
         if value != value or value in (float("inf"), float("-inf")):
             return ""
-        value = Decimal(repr(value))
+        value = Decimal(f"{value:.10g}")
     if isinstance(value, Decimal):
         if not value.is_finite():
             return ""

@@ -94,7 +94,7 @@ def test_a_row_must_have_exactly_the_columns(tmp_path: Path) -> None:
         (True, "true"),
         (0, "0"),
         (1e-07, "0.0000001"),
-        (0.1 + 0.2, "0.30000000000000004"),
+        (0.1 + 0.2, "0.3"),
         (float("nan"), ""),
         (float("-inf"), ""),
         (Decimal("1E+3"), "1000"),
