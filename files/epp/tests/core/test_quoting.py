@@ -1,0 +1,276 @@
+"""What happens to an order over its life: kept, pulled, replaced, waited for."""
+
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+from epp.core import OrderState, Placement, Side
+from epp.tests.core.stage import PRICE, PROPERTY, RULES, Stage, configured, quoting
+from hypothesis import given
+from hypothesis import strategies as st
+
+D = Decimal
+
+
+def test_both_sides_are_quoted_level_by_level() -> None:
+    """Level i at half·(1 + 0.4·i): 0.35, 0.49, 0.63 and 0.77 %."""
+    stage = quoting()
+    for side, sign in ((Side.BUY, -1), (Side.SELL, 1)):
+        away = [sign * (float(order.price) / PRICE - 1) for order in stage.of(side)]
+        assert away == pytest.approx([0.0035, 0.0049, 0.0063, 0.0077], abs=1e-6)
+
+
+def test_a_calm_market_leaves_every_order_where_it_is() -> None:
+    stage = quoting()
+    before = set(stage.orders)
+    stage.run(3600, 10)
+    assert set(stage.orders) == before
+
+
+@pytest.mark.parametrize(("move", "kept"), [(1.00049, True), (1.00052, False), (0.99951, True), (0.99948, False)])
+def test_a_quote_within_five_bp_of_where_it_should_be_is_kept(move: float, kept: bool) -> None:
+    stage = quoting()
+    stage.run(100, 10)
+    before = set(stage.orders)
+    stage.mid *= move
+    stage.tick(10)
+    assert (set(stage.last.cancel) == set()) is kept
+    if not kept:
+        assert set(stage.last.cancel) == before
+        assert not stage.last.place, "a slot is quoted anew when its order is known to be gone"
+        stage.tick()
+        assert len(stage.last.place) == 8
+
+
+def test_a_misplaced_order_younger_than_a_refresh_is_left() -> None:
+    stage = quoting()
+    stage.mid *= 1.001
+    stage.run(88)
+    assert not stage.last.cancel
+    stage.run(2)
+    assert stage.last.cancel or len(stage.last.place) == 8
+
+
+def test_an_order_nearer_than_the_fee_and_older_than_a_refresh_is_pulled() -> None:
+    """However generous the tolerance is."""
+    stage = Stage(parameters=configured(keep_tolerance_bps=100.0))
+    stage.tick()
+    stage.run(80, 10)
+    inner = stage.of(Side.BUY)[0]
+    stage.mid = float(inner.price) * 1.00095
+    stage.tick(9)
+    assert not stage.last.cancel
+    stage.tick(1)
+    assert list(stage.last.cancel) == [inner.order_id]
+
+
+def test_an_order_a_little_further_than_the_fee_is_not() -> None:
+    stage = Stage(parameters=configured(keep_tolerance_bps=100.0))
+    stage.tick()
+    stage.mid = float(stage.of(Side.BUY)[0].price) * 1.00105
+    stage.run(100, 10)
+    assert len(stage.orders) == 8
+    assert not stage.last.cancel
+
+
+def test_on_a_coarse_tick_an_order_one_tick_off_is_kept() -> None:
+    rules = replace(RULES, tick=D(50))  # 10 bp
+    stage = quoting(rules=rules)
+    stage.run(100, 10)
+    stage.mid += 20
+    stage.run(100, 10)
+    assert all(
+        order.order_id.startswith("o") and stage.asked[order.order_id] < stage.ts - 150
+        for order in stage.orders.values()
+    )
+
+
+@pytest.mark.parametrize("state", [OrderState.PENDING, OrderState.OPEN, OrderState.CANCELLING])
+def test_a_slot_is_not_quoted_anew_while_its_order_may_exist(state: OrderState) -> None:
+    stage = quoting()
+    name = stage.of(Side.BUY)[0].order_id
+    stage.orders[name] = replace(stage.orders[name], state=state)
+    stage.deaf = True
+    for decision in stage.run(9):
+        assert not decision.place
+
+
+def test_a_filled_slot_is_quoted_anew() -> None:
+    stage = quoting()
+    stage.fill(stage.of(Side.BUY)[0].order_id)
+    stage.tick()
+    assert [(placed.side, placed.level) for placed in stage.last.place] == [(Side.BUY, 0)]
+
+
+def test_two_orders_in_a_slot_become_one() -> None:
+    stage = quoting()
+    twin = stage.put(Placement(Side.BUY, 0, stage.of(Side.BUY)[0].price, D("0.001")))
+    stage.tick()
+    assert stage.last.cancel == (twin,)
+
+
+def test_an_order_of_an_unknown_level_is_cancelled() -> None:
+    stage = quoting()
+    name = stage.put(Placement(Side.BUY, -1, D(49000), D("0.001")))
+    stage.tick()
+    assert stage.last.cancel == (name,)
+
+
+def test_a_remainder_below_the_minimum_is_dust_booked_but_not_quoted() -> None:
+    stage = quoting()
+    order = stage.of(Side.BUY)[0]
+    booked = stage.fill(order.order_id, order.remaining - D("0.00009"))
+    assert booked is not None
+    assert booked.notional_quote > 90
+    stage.tick()
+    assert not stage.last.cancel, "it may still fill; it is young"
+    stage.run(90, 10)
+    stage.tick(10)
+    assert order.order_id not in stage.orders
+
+
+def test_a_partly_filled_order_above_the_minimum_stays() -> None:
+    stage = quoting()
+    order = stage.of(Side.BUY)[0]
+    stage.fill(order.order_id, order.remaining / 2)
+    stage.run(200, 10)
+    assert order.order_id in stage.orders
+
+
+# ---- limits
+
+
+def test_no_order_is_further_than_the_collar_from_the_last_trade() -> None:
+    """Mid may be 1 % from the last trade; an order then another 5 % from it no further."""
+    parameters = configured(level_step=5.0, price_collar_pct=0.03)
+    stage = Stage(parameters=parameters)
+    stage.tick()
+    assert [order.level for order in stage.of(Side.BUY)] == [0, 1]  # 0.35 and 2.1 %; 3.85 and 5.6 % are too far
+    assert [order.level for order in stage.of(Side.SELL)] == [0, 1]
+
+
+def test_at_most_sixty_placements_a_minute() -> None:
+    stage = Stage(parameters=configured(cancel_budget_per_min=600))
+    times = []
+    for _ in range(120):
+        stage.orders.clear()
+        stage.tick()
+        times += [stage.ts] * len(stage.last.place)
+    assert len(times) > 100
+    for end in times:
+        assert sum(1 for at in times if end - 60 < at <= end) <= 60
+
+
+def test_a_refused_order_rests_twice_as_long_each_time_up_to_five_minutes() -> None:
+    stage = quoting()
+    stage.run(100, 10)
+    waits = []
+    for _ in range(7):
+        del stage.orders[stage.of(Side.BUY)[0].order_id]
+        stage.engine.on_placement_failure(Side.BUY, 0, stage.ts, "no")
+        waited = 0
+        while not stage.tick().place:
+            waited += 1
+            assert all(order.level for order in stage.of(Side.BUY))
+        waits.append(waited + 1)
+        name = stage.of(Side.BUY)[0].order_id
+        stage.orders[name] = replace(stage.orders[name], state=OrderState.PENDING)
+    assert waits == [10, 20, 40, 80, 160, 300, 300]
+
+
+def test_an_order_that_rests_ends_the_back_off() -> None:
+    stage = quoting()
+    for _ in range(2):
+        del stage.orders[stage.of(Side.BUY)[0].order_id]
+        stage.engine.on_placement_failure(Side.BUY, 0, stage.ts, "no")
+        stage.run(11)
+        assert len(stage.orders) == 8
+        stage.tick()
+
+
+def test_other_slots_do_not_rest_with_it() -> None:
+    stage = quoting()
+    del stage.orders[stage.of(Side.BUY)[0].order_id]
+    stage.fill(stage.of(Side.SELL)[1].order_id)
+    stage.engine.on_placement_failure(Side.BUY, 0, stage.ts, "no")
+    stage.tick()
+    assert [(placed.side, placed.level) for placed in stage.last.place] == [(Side.SELL, 1)]
+
+
+def test_orders_that_are_each_fine_do_not_leave_the_band_together() -> None:
+    """One percent of equity each, with 2.5 % of room: two and a half of four bids."""
+    stage = quoting(share=0.825)
+    worth = [float(order.price * order.remaining) for order in stage.of(Side.BUY)]
+    assert sum(worth) < 0.0251 * 10_000
+    assert len(worth) == 3
+    for order in stage.of(Side.BUY):
+        stage.fill(order.order_id)
+    assert stage.base_share() <= 0.85
+
+
+def test_an_inventory_that_moved_takes_back_the_outermost_orders() -> None:
+    stage = quoting(share=0.8)
+    assert len(stage.of(Side.BUY)) == 4
+    added = D("0.006")
+    stage.trade(Side.BUY, D(50_000), added, order_id="elsewhere")
+    stage.tick()
+    cancelled = [stage.orders[name] for name in stage.last.cancel]
+    assert cancelled
+    assert {order.side for order in cancelled} == {Side.BUY}
+    assert min(order.level for order in cancelled) > max(
+        (o.level for o in stage.of(Side.BUY) if o.order_id not in stage.last.cancel), default=-1
+    )
+
+
+def test_while_only_one_side_trades_it_stops_at_the_target() -> None:
+    """Reducing is not turning the error round."""
+    stage = quoting(share=0.51)
+    stage.state.ledger.day.notional = stage.state.ledger.day.equity_open * 3
+    stage.tick()
+    stage.tick()
+    assert stage.doing == "reduce_only"
+    assert not stage.of(Side.BUY)
+    for order in stage.of(Side.SELL):
+        stage.fill(order.order_id)
+    assert stage.base_share() == pytest.approx(0.5, abs=0.0005)
+    stage.run(5)
+    assert not stage.orders
+
+
+def test_an_order_not_yet_acknowledged_is_taken_from_the_free_balance() -> None:
+    stage = Stage(share=0.2)
+    stage.tick()
+    for name, order in stage.orders.items():
+        stage.orders[name] = replace(order, state=OrderState.PENDING)
+    buys = stage.of(Side.BUY)
+    worth = sum((order.price * order.remaining for order in buys), D(0))
+    del stage.orders[buys[0].order_id]
+    stage.tick(quote_available=worth)  # the exchange has not yet taken anything from it
+    (placed,) = [placed for placed in stage.last.place if placed.side is Side.BUY]
+    assert placed.price * placed.amount <= worth - (worth - buys[0].price * buys[0].remaining)
+
+
+@PROPERTY
+@given(
+    moves=st.lists(st.integers(-30, 30), min_size=1, max_size=8),
+    share=st.sampled_from([0.2, 0.5, 0.8]),
+    quiet=st.sets(st.integers(0, 7)),
+)
+def test_no_fill_takes_the_inventory_out_of_the_band(moves: list[int], share: float, quiet: set[int]) -> None:
+    """Steps of mid in units of 10 bp; but for some quiet ones, every order that the price went through fills.
+
+    The market alone may take it out: then no fill takes it further.
+    """
+    stage = Stage(share=share, bars=14, parameters=configured(cancel_budget_per_min=600))
+    stage.tick()
+    for number, move in enumerate(moves):
+        stage.mid *= 1 + move / 1000
+        for order in list(stage.orders.values()):
+            buys = order.side is Side.BUY
+            if number not in quiet and (stage.mid < float(order.price) if buys else stage.mid > float(order.price)):
+                before = stage.base_share()
+                stage.fill(order.order_id)
+                after = stage.base_share()
+                assert after <= max(0.85, before) + 1e-9 if buys else after >= min(0.15, before) - 1e-9
+        for _ in range(2):
+            stage.tick(15, rest=stage.rest())
