@@ -49,7 +49,7 @@ lint: venv ## yamllint, ansible-lint (production), ruff, mypy --strict
 .PHONY: unit
 unit: venv ## tests that need no VPS and no container
 	@echo "==> unit, property, inventory and template tests"
-	@pytest -q tests files -m 'not bot_image and not vps'
+	@pytest -q -n auto --dist worksteal tests files -m 'not bot_image and not vps'
 
 .PHONY: bot-image-tests
 bot-image-tests: venv ## the adapter in real Hummingbot, inside the bot image
