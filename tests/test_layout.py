@@ -63,18 +63,6 @@ def test_every_module_of_the_controller_has_its_documentation() -> None:
     assert {path.stem for path in (ROOT / "plugins" / "action").glob("*.py")} <= modules
 
 
-def test_every_link_in_the_documentation_leads_somewhere() -> None:
-    pages = [*(ROOT / "docs").rglob("*.md"), *ROOT.glob("*.md")]
-    links = re.compile(r"\]\(([^)#]+?)(?:#[^)]*)?\)")
-    targets = [(page, target) for page in pages for target in links.findall(page.read_text(encoding="utf-8"))]
-    broken = [
-        f"{page.relative_to(ROOT)}: {target}"
-        for page, target in targets
-        if "://" not in target and not (page.parent / target).exists()
-    ]
-    assert broken == []
-
-
 def test_playbooks_name_only_roles_that_exist() -> None:
     roles = {path.name for path in (ROOT / "roles").iterdir() if path.is_dir()}
     for playbook in (ROOT / "playbooks").glob("*.yml"):
