@@ -42,7 +42,8 @@ containers:
   returned: success
 books:
   description:
-    - By bot and instance (C(bot1_a)), the last row of the minute book and of the fills book, and how many fills there are.
+    - By bot and instance (C(bot1_a)), the last row of the minute book and of the fills book, and how many fills there
+      are.
     - A row is a mapping of columns to strings; an empty book has no row.
   type: dict
   returned: success
