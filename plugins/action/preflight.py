@@ -11,7 +11,7 @@ from ansible_collections.hbot.infra.plugins.module_utils.preflight import check_
 from ansible_collections.hbot.infra.plugins.module_utils.resolved_inventory import known_variables, resolve
 
 PARAMETERS = Path(__file__).resolve().parents[1] / "module_utils" / "epp_parameters.json"
-"""The JSON schema of EPP's parameters, written from the strategy's own model by ``python -m tests.epp_parameters``."""
+"""The JSON schema of EPP's parameters, written from the strategy's own model by ``python -m tests.preflight.epp_parameters``."""
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]

@@ -20,17 +20,17 @@ class ActionModule(ActionBase):  # type: ignore[misc]
     _supports_check_mode = True
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Judge every bot of the machines in this play."""
+        """Judge the bots of the play: those of its machines, or, where a limit names bots alone, these."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         self.validate_argument_spec({"found": {"type": "dict", "required": True}})
         variables = task_vars or {}
-        machines = variables["ansible_play_hosts_all"]
-        names = variables["groups"].get("bots", [])
-        inventory, problems = resolve(self._loader, self._templar, variables, names)
         found: dict[str, dict[str, Any]] = self._task.args["found"]
+        names = variables["groups"].get("bots", [])
+        machines = [host for host in found if host not in names]
+        inventory, problems = resolve(self._loader, self._templar, variables, names)
 
         rows = []
-        for name in names:
+        for name in names if machines else found:
             host = inventory.bots.get(name)
             if host is None:
                 rows.append(unknown(Bot(name, "?", "?", "?", enabled=True, epp=True), str(problems[0])))
@@ -38,6 +38,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                 rows.append(unknown(_bot(host), f"there is no VPS {host.value('bot_vps')!r}"))
             elif host.value("bot_vps") in machines:
                 rows.append(_row(_bot(host), found[host.value("bot_vps")]))
+            elif name in found:
+                rows.append(_row(_bot(host), found[name]))
         faults = [f"{row.cells[0]} on {row.cells[1]}: {fault}" for row in rows for fault in row.faults]
         for vps in machines:
             if "containers" in found[vps]:

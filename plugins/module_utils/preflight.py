@@ -36,7 +36,7 @@ IMAGE_NAME = re.compile(r"(?P<name>[^@\s]+?)(:(?P<tag>\w[\w.-]*))?(@sha256:[0-9a
 
 OWN_VARIABLES = {
     "variant": "bot_variant",
-    "enabled": "bot_enabled",
+    "enabled": "bot_variant",
     "trading_pair": "bot_trading_pair",
     "total_amount_quote": "bot_total_amount_quote",
 }
@@ -193,6 +193,7 @@ def _inventory_problems(
         yield from _choice(bot, "bot_mode", MODES)
         yield from _choice(bot, "bot_variant", VARIANTS)
         yield from _connector(bot)
+        yield from _controllers(bot)
         yield from _images(bot)
         yield from _credentials(bot)
         yield from _sizes(bot, *BOT_SIZES)
@@ -255,8 +256,8 @@ def is_public_key(line: Any) -> bool:
 
 
 def runs_epp(bot: Host) -> bool:
-    """Whether a bot runs EPP rather than a stock Hummingbot script or controller that its file names."""
-    return not bot.value("bot_script") and not bot.value("bot_controllers")
+    """Whether a bot runs EPP rather than another Hummingbot script that its file names."""
+    return not bot.value("bot_script")
 
 
 def memory_wanted_mb(bot: Host) -> int:
@@ -306,7 +307,13 @@ def _connector(bot: Host) -> Iterator[Problem]:
     if bot.value("bot_mode") == "paper":
         yield bot.problem("bot_connector", "paper mode is spot only", "bot_connector: bitget")
     if runs_epp(bot):
-        yield bot.problem("bot_connector", "EPP is a spot strategy", "bot_connector: bitget, or other bot_controllers")
+        yield bot.problem("bot_connector", "EPP is a spot strategy", "bot_connector: bitget, or another bot_script")
+
+
+def _controllers(bot: Host) -> Iterator[Problem]:
+    if bot.value("bot_controllers") and not bot.value("bot_script"):
+        wrong = "these are the controllers of another script than EPP's, and none is named"
+        yield bot.problem("bot_controllers", wrong, "bot_script: {script_file_name: v2_with_controllers.py}")
 
 
 def _images(host: Host) -> Iterator[Problem]:
@@ -346,14 +353,14 @@ def _parameters(bot: Host, schema: Mapping[str, Any]) -> Iterator[Problem]:
         yield bot.problem("bot_parameters", f"{given!r} is no mapping", "names and values, as in docs/inventory.md")
     elif not runs_epp(bot):
         wrong = f"these are EPP's, and {bot.name} runs another strategy"
-        yield bot.problem("bot_parameters", wrong, "set that strategy's own in bot_controllers")
+        yield bot.problem("bot_parameters", wrong, "set that strategy's own in bot_script and bot_controllers")
     else:
         where = bot.variables["bot_parameters"].where
         for name in OWN_VARIABLES.keys() & given.keys():
             wrong = "this has a variable of its own, which would be overruled"
             yield Problem(where, f"bot_parameters.{name}", wrong, f"set {OWN_VARIABLES[name]} instead")
         for path, wrong in schema_faults(given, schema, schema, "bot_parameters"):
-            yield Problem(where, path, wrong, "docs/strategy.md lists the parameters and their bounds")
+            yield Problem(where, path, wrong, "docs/parameters.md lists the parameters and their bounds")
 
 
 def schema_faults(given: Any, schema: Mapping[str, Any], root: Mapping[str, Any], path: str) -> list[tuple[str, str]]:

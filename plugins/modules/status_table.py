@@ -14,7 +14,7 @@ description:
 version_added: 0.1.0
 options:
   found:
-    description: What M(hbot.infra.bot_status) returned, by VPS.
+    description: What M(hbot.infra.bot_status) returned, by the host of the play, a VPS or a bot, that asked.
     type: dict
     required: true
 author:

@@ -126,13 +126,13 @@ CASES: dict[str, tuple[dict[str, Any], str, str, str]] = {
     "an unknown parameter": (
         {"bots__bot1": bot("bot1", bot_parameters={"turnover_cap": 3})},
         "bots/bot1.yml:8: bot_parameters.turnover_cap: there is no parameter 'turnover_cap'",
-        "docs/strategy.md",
+        "docs/parameters.md",
         "did you mean turnover_cap_x?",
     ),
     "an unknown parameter of a regime": (
         {"bots__bot1": bot("bot1", bot_parameters={"regimes": {"up": {"refresh": 3}}})},
         "bots/bot1.yml:8: bot_parameters.regimes.up.refresh: there is no parameter 'refresh'",
-        "docs/strategy.md",
+        "docs/parameters.md",
         "did you mean refresh_s?",
     ),
     "a value that its role would refuse": (

@@ -202,10 +202,16 @@ def test_perpetuals_are_for_live_bots_with_another_strategy() -> None:
         "bot_api_secret": "s",
         "bot_api_passphrase": "p",
     }
-    other = {"bot_controllers": [{"id": "pmm"}]}
+    other = {"bot_script": {"script_file_name": "v2_with_controllers.py"}, "bot_controllers": [{"id": "pmm"}]}
     assert problems(bot(bot_connector="bitget_perpetual", **live, **other)) == []
     assert "spot" in str(only(problems(bot(bot_connector="bitget_perpetual", **live))))
     assert "spot" in str(only(problems(bot(bot_connector="bitget_perpetual", **other))))
+
+
+def test_controllers_without_a_script_would_be_forgotten() -> None:
+    problem = only(problems(bot(bot_controllers=[{"id": "pmm"}])))
+    assert problem.variable == "bot_controllers"
+    assert "bot_script" in problem.fix
 
 
 @pytest.mark.parametrize(

@@ -90,7 +90,7 @@ def test_every_container_is_confined(fragment_for: Fragment, bot: tuple[str, dic
         assert service["init"] is True
         assert {"mem_limit", "memswap_limit", "cpus", "pids_limit", "healthcheck"} <= set(service)
         assert service["mem_limit"] == service["memswap_limit"]
-        assert service["logging"] == {"driver": "json-file", "options": {"max-size": "10m", "max-file": "5"}}
+        assert "logging" not in service, "the daemon's own limits hold (role host_docker)"
         assert not {"tty", "stdin_open"} & set(service)
 
 
