@@ -43,6 +43,17 @@ def test_nothing_mentions(what: str) -> None:
     assert found == []
 
 
+def test_what_silences_a_linter_says_why() -> None:
+    codes = r"[A-Z]+\d+(?:, ?[A-Z]+\d+)*"
+    silencer = re.compile(rf"#\s*(?:type: ignore(?:\[[^]]*\])?|(?:ruff: )?noqa(?:: ?{codes})?)(.*)$", re.MULTILINE)
+    silent = []
+    for path in tracked():
+        if path.suffix in (".py", ".yml") and path != Path(__file__) and not path.is_symlink():
+            reasons = silencer.findall(path.read_text(encoding="utf-8"))
+            silent += [path.relative_to(ROOT) for reason in reasons if len(reason.strip(" #(-)")) < 3]
+    assert silent == []
+
+
 def test_the_checkout_is_found_as_a_collection() -> None:
     link = ROOT / "collections" / "ansible_collections" / "hbot" / "infra"
     assert link.is_symlink()

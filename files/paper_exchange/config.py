@@ -64,7 +64,7 @@ class Config(_Strict):
     tls_dir: Path
     credentials: Path = Path("/run/paper_exchange/credentials.json")
     host_names: tuple[str, ...] = ("api.bitget.com", "ws.bitget.com")
-    listen_addresses: tuple[IPv4Address | IPv6Address, ...] = (IPv4Address("0.0.0.0"), IPv6Address("::"))  # noqa: S104
+    listen_addresses: tuple[IPv4Address | IPv6Address, ...] = (IPv4Address("0.0.0.0"), IPv6Address("::"))  # noqa: S104 - nothing is published
     port: int = Field(default=443, ge=0, le=65535)
     timestamp_window_s: float = Field(default=30, gt=0)
 

@@ -29,7 +29,7 @@ bots:
 COMMAND = "the command line"
 
 
-class ActionModule(ActionBase):  # type: ignore[misc]
+class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no types
     """Writes ``bots/<bot>.yml`` into the inventory unless the inventory has the bot; one that is there stays.
 
     A new bot starts in paper mode. The file carries the state: the arguments only say how it begins, and may not differ

@@ -11,10 +11,10 @@ from ansible_collections.hbot.infra.plugins.module_utils.preflight import check_
 from ansible_collections.hbot.infra.plugins.module_utils.resolved_inventory import known_variables, resolve
 
 PARAMETERS = Path(__file__).resolve().parents[1] / "module_utils" / "epp_parameters.json"
-"""The JSON schema of EPP's parameters, written from the strategy's own model by ``python -m tests.preflight.epp_parameters``."""
+"""EPP's parameters as a JSON schema, which ``python -m tests.preflight.epp_parameters`` writes from the model."""
 
 
-class ActionModule(ActionBase):  # type: ignore[misc]
+class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no types
     """Fails with every problem of the inventory in one message; changes nothing and reaches no machine."""
 
     TRANSFERS_FILES = False

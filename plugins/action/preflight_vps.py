@@ -10,7 +10,7 @@ from ansible_collections.hbot.infra.plugins.module_utils.preflight import Survey
 from ansible_collections.hbot.infra.plugins.module_utils.resolved_inventory import resolve
 
 
-class ActionModule(ActionBase):  # type: ignore[misc]
+class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no types
     """Fails with everything that is wrong with the VPS behind this host; only reads there.
 
     A bot's connection is its VPS's, so with ``--limit bot3`` the machine is looked at through bot3.

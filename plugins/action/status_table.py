@@ -12,7 +12,7 @@ from ansible_collections.hbot.infra.plugins.module_utils.preflight import Host, 
 from ansible_collections.hbot.infra.plugins.module_utils.resolved_inventory import resolve
 
 
-class ActionModule(ActionBase):  # type: ignore[misc]
+class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no types
     """Prints the table itself, so that it looks the same whatever callback writes the run's output."""
 
     TRANSFERS_FILES = False

@@ -47,7 +47,7 @@ BASE_DIRECTORY = Path(__file__).resolve().parents[2] / "group_vars" / "base"
 GROUPS = ("all", "vps", "bots")
 
 
-class InventoryModule(BaseInventoryPlugin):  # type: ignore[misc]
+class InventoryModule(BaseInventoryPlugin):  # type: ignore[misc]  # ansible-core ships no types
     """Sets the variables of ``group_vars/base/<group>.yml`` below everything the operator's inventory says."""
 
     NAME = "hbot.infra.base"

@@ -32,7 +32,7 @@ def cell(value: object) -> str:
             return text[:-2] if text.endswith(".0") else text
     elif kind is int:
         return str(value)
-    return format_value(value)  # type: ignore[arg-type]
+    return format_value(value)  # type: ignore[arg-type]  # it refuses what it cannot write
 
 
 class ReplayBooks:

@@ -199,7 +199,7 @@ def run_all(jobs: Sequence[Job], workers: int, progress: Callable[[int], None]) 
         before = 0
         for number, job in enumerate(jobs):
             offset = before
-            result = run(job, lambda bars, offset=offset: progress(offset + bars))  # type: ignore[misc]
+            result = run(job, lambda bars, offset=offset: progress(offset + bars))  # type: ignore[misc]  # a default types no lambda
             before += result.pace.bars
             progress(before)
             yield number, result

@@ -639,9 +639,9 @@ def _figures(source: str, window: _Window, *, whole: bool, resamples: int) -> Fi
     first, last = window.first, window.last
     opened = first.equity_quote
     assert opened is not None  # noqa: S101 -- checked when the window opened
-    assert first.base_balance is not None  # noqa: S101
-    assert first.quote_balance is not None  # noqa: S101
-    assert first.mid is not None  # noqa: S101
+    assert first.base_balance is not None  # noqa: S101 -- as above
+    assert first.quote_balance is not None  # noqa: S101 -- as above
+    assert first.mid is not None  # noqa: S101 -- as above
     mid = window.mid_at[1]
     from_fills = window.cash + window.net_base * Decimal(repr(mid))
     per_day = window.day_figures()

@@ -293,7 +293,7 @@ def _decimal(query: Parameters, name: str) -> Decimal:
     except InvalidOperation:
         raise bad_parameter(name) from None
     # Beyond these no balance reaches and exact arithmetic would end.
-    if not value.is_finite() or value.adjusted() > 15 or value.as_tuple().exponent < -18:  # type: ignore[operator]
+    if not value.is_finite() or value.adjusted() > 15 or value.as_tuple().exponent < -18:  # type: ignore[operator]  # finite: a number
         raise bad_parameter(name)
     return value
 

@@ -172,7 +172,7 @@ class Bot:
     ) -> None:
         self.root, self.exchange, self.variant = root, exchange, variant
         self.container = f"{exchange.network}-bot"
-        self.environment = {"SSL_CERT_FILE": "/run/paper-ca/ca.pem", "HOME": "/tmp"} | (environment or {})  # noqa: S108
+        self.environment = {"SSL_CERT_FILE": "/run/paper-ca/ca.pem", "HOME": "/tmp"} | (environment or {})  # noqa: S108 -- in a container of its own
         for part in ("conf/connectors", "conf/strategies", "conf/controllers", "conf/scripts", "logs", "data", "env"):
             (root / part).mkdir(parents=True)
         (root / "env/password").write_text("keystore password\n")

@@ -105,7 +105,7 @@ def test_a_row_must_have_exactly_the_columns(tmp_path: Path) -> None:
     ],
 )
 def test_values(value: object, text: str) -> None:
-    assert format_value(value) == text  # type: ignore[arg-type]
+    assert format_value(value) == text  # type: ignore[arg-type]  # of every type that it takes
 
 
 def test_reading_leaves_a_torn_row_out(tmp_path: Path) -> None:

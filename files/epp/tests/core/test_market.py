@@ -22,7 +22,7 @@ def seen(ts: float, mid: float, **changes: object) -> Snapshot:
         "quote_total": None, "quote_available": None, "maker_fee": None, "rules": RULES, "orders": (),
         "connector_ready": True,
     }  # fmt: skip
-    return Snapshot(**(values | changes))  # type: ignore[arg-type]
+    return Snapshot(**(values | changes))  # type: ignore[arg-type]  # any of its fields
 
 
 def walk(prices: list[float], every: float = 10.0, parameters: EppParameters = PARAMETERS) -> MarketState:

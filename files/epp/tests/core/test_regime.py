@@ -50,7 +50,7 @@ def market(*, deviation: float = 0.0, band: float | None = 0.0, drift: float = 0
     ],
 )
 def test_which_regime_the_market_asks_for(current: Regime, seen: dict[str, float], expected: Regime) -> None:
-    assert classify(current, PARAMETERS, market(**seen)) is expected  # type: ignore[arg-type]
+    assert classify(current, PARAMETERS, market(**seen)) is expected  # type: ignore[arg-type]  # any of its fields
 
 
 def test_a_regime_is_held_for_three_minutes() -> None:

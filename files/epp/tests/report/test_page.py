@@ -40,7 +40,7 @@ def lively(books: BookMaker, minutes: int = 300) -> Path:
 def page_of(directory: Path, **more: object) -> str:
     series = ChartSeries()
     figures = figures_of(directory, observer=series)
-    return render(figures, series, heading="A report", **more)  # type: ignore[arg-type]
+    return render(figures, series, heading="A report", **more)  # type: ignore[arg-type]  # any of its keywords
 
 
 def data_of(page: str) -> dict[str, list[object]]:
@@ -81,10 +81,10 @@ def test_a_state_and_a_reason_are_drawn_as_long_as_they_stood(books: BookMaker) 
     series = data_of(page_of(lively(books)))
     first = series["ts"][0]
     assert isinstance(first, int)
-    states: list[tuple[float, float, str]] = series["states"]  # type: ignore[assignment]
+    states: list[tuple[float, float, str]] = series["states"]  # type: ignore[assignment]  # from JSON
     spans = [[round(a - first), round(b - first), state] for a, b, state in states]
     assert spans == [[0, 7200, "running"], [7200, 9000, "soft_pause"], [9000, 299 * 60, "running"]]
-    reasons: dict[str, list[list[float]]] = series["reasons"]  # type: ignore[assignment]
+    reasons: dict[str, list[list[float]]] = series["reasons"]  # type: ignore[assignment]  # from JSON
     assert [[round(a - first), round(b - first)] for a, b in reasons["edge"]] == [[7200, 9000]]
 
 
@@ -103,7 +103,7 @@ def test_a_long_window_is_thinned_out_without_losing_a_spike(books: BookMaker) -
             books.fill("buy" if number % 4 else "sell", "100", "0.001")
     series = data_of(page_of(books.write()))
     assert MAX_POINTS <= len(series["ts"]) <= 2 * MAX_POINTS
-    assert max(series["high"]) == 130  # type: ignore[type-var]
+    assert max(series["high"]) == 130  # type: ignore[type-var]  # from JSON
     assert series["ts"][-1] == round(books.ts - 60)
     assert len(series["fills"]) <= MAX_FILLS
 
