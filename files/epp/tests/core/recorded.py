@@ -7,7 +7,6 @@ left out on purpose: here only the engine's behaviour is of interest.
 
 import csv
 import gzip
-import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -24,10 +23,13 @@ from epp.core import (
     GuardState,
     OpenOrder,
     OrderState,
+    Regime,
+    RestTicker,
     Side,
     Snapshot,
     State,
     TradingRules,
+    ledger,
 )
 
 RULES = TradingRules(Decimal("0.01"), Decimal("0.000001"), Decimal(5))
@@ -65,19 +67,20 @@ class Run:
     ticks: int = 0
     quoting: int = 0
     states: Counter[GuardState] = field(default_factory=Counter)
-    reasons: Counter[str] = field(default_factory=Counter)
-    regimes: Counter[str] = field(default_factory=Counter)
+    regimes: Counter[Regime] = field(default_factory=Counter)
     fills: int = 0
     least_share: float = 1.0
     most_share: float = 0.0
-    seconds: float = 0.0
-    ends: dict[str, int] = field(default_factory=dict)
-    """Pauses that began, by code, less those that ended."""
+    most_turnover: float = 0.0
+    began: Counter[str] = field(default_factory=Counter)
+    """How often each reason began, by code, and how often it ended."""
+    ended: Counter[str] = field(default_factory=Counter)
+    in_force: set[str] = field(default_factory=set)
+    """Codes still in force at the end."""
+    what_ends: dict[str, str] = field(default_factory=dict)
+    """What each reason said would end it."""
     longest: dict[str, float] = field(default_factory=dict)
-    """Longest time in force, by code, wall seconds."""
-    equity: Decimal = Decimal(0)
-    trading_pnl: Decimal = Decimal(0)
-    fees: Decimal = Decimal(0)
+    """Longest time in force, by code, seconds."""
     day_rows: int = 0
 
 
@@ -149,74 +152,57 @@ def drive(
     bars: Sequence[Bar],
     parameters: EppParameters,
     *,
-    speed: float = 1.0,
     low_first: bool = False,
     step_s: float = 10.0,
     equity: float = 10_000.0,
+    share: float = 0.5,
     fee: float = 0.001,
     seed_minutes: int = 60,
 ) -> Run:
-    """Drive a fresh engine over bars at a pace; the first bars are seeded as candles of the paced market."""
+    """Drive a fresh engine over bars; the first of them are seeded as the exchange's candles."""
     run = Run()
     engine = Engine(parameters, State.new())
-    first = bars[0].start
-    lead = int(seed_minutes * speed)
-    origin = first + lead * 60
-
-    def wall(recorded: float) -> float:
-        return origin + (recorded - origin) / speed
-
-    group = int(speed)
-    engine.seed_bars(
-        [
-            Bar(
-                wall(part[0].start), part[0].open, max(bar.high for bar in part), min(bar.low for bar in part),
-                part[-1].close,
-            )
-            for part in (bars[index : index + group] for index in range(0, lead, group))
-        ]
-    )  # fmt: skip
-    mid = bars[lead].open
+    engine.seed_bars(bars[:seed_minutes])
+    in_base = Decimal(repr(equity * share))
     account = Account(
-        (Decimal(equity) / 2 / Decimal(mid)).quantize(Decimal("0.000001")), Decimal(equity) / 2, Decimal(str(fee))
+        (in_base / Decimal(repr(bars[seed_minutes].open))).quantize(RULES.step),
+        Decimal(repr(equity)) - in_base,
+        Decimal(repr(fee)),
     )
-    began: dict[str, float] = {}
-    for recorded, price in path(bars[lead:], low_first=low_first, step_s=step_s):
-        ts = wall(recorded)
+    since: dict[str, float] = {}
+    for ts, price in path(bars[seed_minutes:], low_first=low_first, step_s=step_s):
         for order_id in account.settle():
             engine.on_cancel(order_id, ts)
         for fill in account.cross(price, ts, parameters.base_asset):
             assert engine.on_fill(fill) is not None
             run.fills += 1
         free_base, free_quote = account.free()
+        bid, ask = price * 0.99998, price * 1.00002
         snapshot = Snapshot(
-            ts=ts, bid=price * 0.99998, ask=price * 1.00002, last=price, book_age_s=0.0, base_total=account.base,
+            ts=ts, bid=bid, ask=ask, last=price, book_age_s=0.0, base_total=account.base,
             base_available=free_base, quote_total=account.quote, quote_available=free_quote, maker_fee=fee,
-            rules=RULES, orders=account.view(ts), connector_ready=True, orders_on_exchange=len(account.orders),
+            rules=RULES, orders=account.view(ts), connector_ready=True, rest=RestTicker(ts, bid, ask),
+            orders_on_exchange=len(account.orders),
         )  # fmt: skip
-        start = time.thread_time()
         decision = engine.decide(snapshot)
-        run.seconds += time.thread_time() - start
-        for day_row in decision.day_rows:
+        for row in decision.day_rows:
             run.day_rows += 1
-            engine.day_row_written(day_row.day)
+            engine.day_row_written(row.day)
         account.take(decision, ts)
         run.ticks += 1
         run.states[decision.state] += 1
         run.regimes[decision.regime] += 1
         run.quoting += bool(account.orders) and decision.state in (GuardState.RUNNING, GuardState.REDUCE_ONLY)
+        run.what_ends.update((reason.code, reason.ends) for reason in decision.reasons)
         codes = {reason.code for reason in decision.reasons}
-        run.reasons.update(codes)
-        for code in codes - began.keys():
-            began[code] = ts
-            run.ends[code] = run.ends.get(code, 0) + 1
-        for code in began.keys() - codes:
-            run.longest[code] = max(run.longest.get(code, 0.0), ts - began.pop(code))
-            run.ends[code] -= 1
-        share = float(account.base) * price / (float(account.base) * price + float(account.quote))
-        run.least_share, run.most_share = min(run.least_share, share), max(run.most_share, share)
-    row = engine.minute_row()
-    assert row.equity_quote is not None
-    assert row.trading_pnl_quote is not None
-    run.equity, run.trading_pnl, run.fees = row.equity_quote, row.trading_pnl_quote, engine.state.ledger.fees_total
+        for code in codes - since.keys():
+            since[code] = ts
+            run.began[code] += 1
+        for code in since.keys() - codes:
+            run.longest[code] = max(run.longest.get(code, 0.0), ts - since.pop(code))
+            run.ended[code] += 1
+        base_share = float(account.base) * price / (float(account.base) * price + float(account.quote))
+        run.least_share, run.most_share = min(run.least_share, base_share), max(run.most_share, base_share)
+        run.most_turnover = max(run.most_turnover, ledger.turnover(engine.state.ledger))
+    run.in_force = set(since)
     return run
