@@ -103,6 +103,11 @@ class Vps:
         """Whether a shell command succeeds."""
         return bool(self.host.run(command).rc == 0)
 
+    def fetch(self, url: str) -> str:
+        """What the VPS itself gets from a URL; empty when nothing answers."""
+        program = f"import urllib.request as web; print(web.urlopen('{url}', timeout=5).read().decode(), end='')"
+        return str(self.host.run(f'python3 -c "{program}"').stdout)
+
     def answers(self) -> bool:
         """Whether a fresh SSH login with sudo works right now."""
         try:

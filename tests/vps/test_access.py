@@ -40,7 +40,7 @@ def test_passwords_are_not_even_asked_for() -> None:
 def test_a_tunnel_reaches_monitoring_and_nothing_else(vps: Vps) -> None:
     vps.run("systemd-run --unit=tunnel-listener --collect python3 -m http.server 3000 --bind 127.0.0.1")
     try:
-        wait_until("the listener answers", lambda: vps.succeeds("curl -s http://127.0.0.1:3000/"), 10, poll_s=0.2)
+        wait_until("the listener answers", lambda: vps.fetch("http://127.0.0.1:3000/") != "", 10, poll_s=0.2)
         reached = {
             port: subprocess.run(
                 [*SSH, "-W", f"127.0.0.1:{port}", f"{OPERATOR}@{VPS_ADDRESS}"],

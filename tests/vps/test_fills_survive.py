@@ -47,6 +47,17 @@ def test_fills_made_while_the_bot_was_down_are_booked_once(vps: Vps) -> None:
     bot_agrees_with_its_exchange(vps)
 
 
+def test_a_reboot_gives_the_bot_time_to_cancel_its_orders(vps: Vps) -> None:
+    wait_until("the bot has open orders", lambda: bool(open_orders(vps)), timeout_s=240)
+    proof = f"grep -c 'Stop: the exchange shows no own order' /opt/hbot/data/{BOT}/logs/logs_v2_epp_v2_4_bot_a.log; true"
+    before, running = int(vps.run(proof)), set(vps.containers())
+    embedded_vps("reboot")
+    wait_until(f"SSH answers on {VPS_ADDRESS}", vps.answers, timeout_s=60)
+    assert int(vps.run(proof)) == before + 1
+    wait_until("every container runs again", lambda: set(vps.containers()) == running, timeout_s=120)
+    bot_agrees_with_its_exchange(vps)
+
+
 def test_everything_comes_back_by_itself_after_a_power_loss(vps: Vps) -> None:
     running = set(vps.containers())
     embedded_vps("kill")
