@@ -22,6 +22,7 @@ CAPABILITIES = {
 
 OWNER_LABEL = f"{layout.LABEL}.checkout"
 IMAGE_LABEL = f"{layout.LABEL}.distribution"
+TAKE_OVER = "HBOT_EMBEDDED_TAKE_OVER"
 
 
 def grantable(bounding_set: int) -> list[str]:
@@ -91,12 +92,14 @@ def _copy_in(container: str, files: dict[str, str]) -> None:
 
 
 def check_owner() -> None:
-    """Refuse to touch a VPS that another checkout, which still exists, has made."""
+    """Refuse to touch a VPS that another checkout, which still exists, has made; unless told to take it over."""
     owner = (engine.labels("container", layout.VPS.container) or {}).get(OWNER_LABEL)
-    if owner and owner != str(layout.REPOSITORY) and (Path(owner) / "embedded_vps").is_dir():
+    if os.environ.get(TAKE_OVER) or owner in {None, str(layout.REPOSITORY)}:
+        return
+    if (Path(str(owner)) / "embedded_vps").is_dir():
         raise EmbeddedVpsError(
             f"the embedded VPS on this machine belongs to the checkout {owner}, and its addresses exist once per "
-            f"machine. Fix: run `make demo-down` in {owner}"
+            f"machine. Fix: run `make demo-down` in {owner}, or set {TAKE_OVER}=yes to lose it"
         )
 
 
