@@ -1,0 +1,35 @@
+"""The embedded VPS changes nothing of the machine below it: no kernel setting, no control group, no clock."""
+
+from pathlib import Path
+
+from tests.vps.machine import Vps
+
+SETTINGS = {"kernel.pid_max": "77777", "vm.swappiness": "11", "fs.file-max": "654321"}
+
+
+def of_this_machine(setting: str) -> str:
+    """A kernel setting of the machine that the tests run on."""
+    return Path("/proc/sys", *setting.split(".")).read_text().strip()
+
+
+def test_a_kernel_setting_made_on_the_vps_stays_there(vps: Vps) -> None:
+    before = {setting: of_this_machine(setting) for setting in SETTINGS}
+    kept = {setting: vps.run(f"sysctl -n {setting}").strip() for setting in SETTINGS}
+    try:
+        for setting, value in SETTINGS.items():
+            vps.run(f"sysctl -w {setting}={value}")
+            assert vps.run(f"sysctl -n {setting}").strip() == value
+        assert {setting: of_this_machine(setting) for setting in SETTINGS} == before
+    finally:
+        for setting, value in kept.items():
+            vps.run(f"sysctl -w {setting}={value}")
+
+
+def test_the_vps_cannot_set_the_clock(vps: Vps) -> None:
+    assert not vps.succeeds("date --set='2001-01-01 00:00:00'")
+
+
+def test_the_vps_keeps_to_its_own_control_groups(vps: Vps) -> None:
+    here = {path.name for path in Path("/sys/fs/cgroup").glob("**/*.scope") if path.is_dir()}
+    assert "init.scope" not in here or Path("/run/systemd/system").is_dir()
+    assert "init.scope" in vps.run("find /sys/fs/cgroup -maxdepth 2 -name init.scope")
