@@ -155,5 +155,5 @@ def test_the_situations_are_worth_looking_at() -> None:
         sides = {placed.side for placed in situation.decision.place}
         return len(sides) == 2 and bool(situation.kept) and bool(situation.decision.cancel)
 
-    found = find(SITUATIONS, rich, settings=settings(PROPERTY, phases=[Phase.generate]))
+    found = find(SITUATIONS, rich, settings=settings(PROPERTY, max_examples=2000, phases=[Phase.generate]))
     assert isinstance(found.stage, Stage)
