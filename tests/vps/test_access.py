@@ -80,6 +80,7 @@ MISTAKES = {
 
 def inject(vps: Vps, command: str) -> None:
     """Have the VPS run `command` as soon as a change of access is made and waits for its confirmation."""
+    assert not vps.succeeds("ls /var/lib/hbot-access/applied.json"), "an earlier change waits still"
     vps.run(
         "systemd-run --unit=mistake --collect sh -c "
         f"'until [ -e /var/lib/hbot-access/applied.json ]; do sleep 0.02; done; {command}'"
