@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from epp.core import ClockSample, GuardState, OrderState, Side
 from epp.core import ledger as books
+from epp.core.guard import Backoff, CancelTrack, GuardMemory, Latch, clear
 from epp.core.ledger import RoundTrip
 from epp.tests.core.stage import DAY_S, MIDNIGHT, NOON, PRICE, Stage, configured, flat_bars, quoting
 
@@ -223,6 +224,30 @@ def test_balances_off_from_the_fills_sum_pause_and_latch_at_the_third_check(base
     assert latched(stage, "balances") is off
 
 
+@pytest.mark.parametrize(("base", "quote"), [("0.0002", "0"), ("0", "10"), ("-0.0002", "-10")])
+def test_exactly_the_tolerance_is_within_it(base: str, quote: str) -> None:
+    stage = quoting()
+    stage.tick(25, base_total=stage.base + D(base), quote_total=stage.quote + D(quote))
+    stage.tick(25, base_total=stage.base + D(base), quote_total=stage.quote + D(quote))
+    assert "balances" not in stage.codes
+
+
+def test_a_mismatch_says_by_how_much() -> None:
+    stage = quoting()
+    stage.base -= D("0.01")
+    stage.quote += D("12.5")
+    stage.run(22)
+    assert stage.reason("balances").detail == "off from the fills' sum by -0.010000 BTC, +12.50000000 USDT"
+
+
+def test_without_trading_rules_the_tolerance_is_the_share_of_equity() -> None:
+    for off, bad in (("0.9", False), ("1.1", True)):
+        stage = quoting(equity=1000.0)
+        stage.quote += D(off)
+        stage.run(25, rules=None)
+        assert ("balances" in stage.codes) is bad
+
+
 def test_the_tolerance_is_a_minimum_order_when_that_is_more() -> None:
     for off, bad in (("4.9", False), ("5.1", True)):
         stage = quoting(equity=1000.0)
@@ -315,15 +340,16 @@ def test_an_order_that_outlives_its_cancel() -> None:
     name = stage.put(replace(stage.last.place[0], level=-1))
     stage.tick()
     assert list(stage.last.cancel) == [name]
-    stage.fill(stage.of(Side.SELL)[3].order_id)  # a slot that waits to be quoted anew
     direct = {}
     for second in range(1, 121):
+        if second == 11:
+            stage.fill(stage.of(Side.SELL)[3].order_id)  # a slot that waits to be quoted anew
         decision = stage.tick()
         if decision.direct_cancel:
             assert list(decision.direct_cancel) == [name] or second > 30
             direct[second] = True
         assert not decision.cancel or second == 30, "an order is asked for once; then directly"
-        assert bool(decision.place) is (second == 1)
+        assert not decision.place
         assert stage.doing == ("running" if second < 30 else "soft_pause" if second < 120 else "hard_stop"), second
     assert [second for second in direct if second <= 30] == [10, 15, 20, 25, 30]
     stays_until_reset(stage, "cancel_stuck")
@@ -557,6 +583,28 @@ def test_what_is_still_wrong_after_a_reset_stops_it_again() -> None:
     stage.engine.reset(stage.ts, "but the file is still there")
     stage.tick(kill_file=True)
     assert latched(stage, "kill_file")
+
+
+def test_a_reset_forgets_all_that_counts_or_lasts() -> None:
+    memory = GuardMemory(
+        latch=Latch("x", "y", NOON), not_ready_since=NOON, outage_since=NOON, balance_strikes=2,
+        cancelling={"o": CancelTrack(NOON)}, cancels=[NOON], cancel_pause_until=NOON, cancel_pauses=[NOON],
+        cancel_fail_streak=3, drawdown_pause_until=NOON, trading_loss_day=5, mtm_loss_day=5, mtm_drawdown_day=5,
+        exception_streak=2, exception_until=NOON, clock_excess=[9.0], stop_cancel_ts=NOON,
+    )  # fmt: skip
+    clear(memory)
+    assert memory == GuardMemory()
+
+
+def test_a_reset_keeps_what_is_no_incident() -> None:
+    """An operator's pause, the widening for the fee share, the rests of refused orders, the budget of placements."""
+    kept = GuardMemory(
+        operator_pause="lunch", widened_until=[NOON], widened_at_trip=100, backoff={"buy:0": Backoff(NOON, 2)},
+        placements=[NOON], reconcile="torn", balance_base=D(1), balance_quote=D(1),
+    )  # fmt: skip
+    before = replace(kept)
+    clear(kept)
+    assert kept == before
 
 
 def test_a_reset_with_nothing_latched_says_so() -> None:

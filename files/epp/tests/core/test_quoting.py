@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import pytest
 from epp.core import OrderState, Placement, Side
+from epp.core.quoting import QuoteInputs, distances, ladder
 from epp.tests.core.stage import PRICE, PROPERTY, RULES, Stage, configured, quoting
 from hypothesis import given
 from hypothesis import strategies as st
@@ -208,18 +209,51 @@ def test_orders_that_are_each_fine_do_not_leave_the_band_together() -> None:
     assert stage.base_share() <= 0.85
 
 
-def test_an_inventory_that_moved_takes_back_the_outermost_orders() -> None:
-    stage = quoting(share=0.8)
+@pytest.mark.parametrize(
+    ("share", "bought", "left"),
+    [
+        (0.8, "0.0044", [0, 1]),
+        (0.8, "0.0059", [0, 1]),
+        (0.8, "0.0065", [0]),
+        (0.8, "0.0099", []),
+        (0.5, "0.01", [0, 1, 2, 3]),
+    ],
+)
+def test_an_inventory_that_moved_takes_back_the_outermost_orders_and_no_more(
+    share: float, bought: str, left: list[int]
+) -> None:
+    """Each bid is one percent of equity; 0.002 of base are, too."""
+    stage = quoting(share=share)
     assert len(stage.of(Side.BUY)) == 4
-    added = D("0.006")
-    stage.trade(Side.BUY, D(50_000), added, order_id="elsewhere")
+    stage.trade(Side.BUY, D(50_000), D(bought), order_id="elsewhere")
     stage.tick()
-    cancelled = [stage.orders[name] for name in stage.last.cancel]
-    assert cancelled
-    assert {order.side for order in cancelled} == {Side.BUY}
-    assert min(order.level for order in cancelled) > max(
-        (o.level for o in stage.of(Side.BUY) if o.order_id not in stage.last.cancel), default=-1
-    )
+    assert [order.level for order in stage.of(Side.BUY) if order.order_id not in stage.last.cancel] == left
+    assert len(stage.of(Side.SELL)) == 4
+    assert not {order.order_id for order in stage.of(Side.SELL)} & set(stage.last.cancel)
+
+
+@pytest.mark.parametrize(
+    ("share", "sold", "left"),
+    [(0.2, "0.0044", [0, 1]), (0.2, "0.0065", [0]), (0.2, "0.0099", []), (0.5, "0.01", [0, 1, 2, 3])],
+)
+def test_and_so_does_one_that_moved_the_other_way(share: float, sold: str, left: list[int]) -> None:
+    stage = quoting(share=share)
+    stage.trade(Side.SELL, D(50_000), D(sold), order_id="elsewhere")
+    stage.tick()
+    assert [order.level for order in stage.of(Side.SELL) if order.order_id not in stage.last.cancel] == left
+    assert not {order.order_id for order in stage.of(Side.BUY)} & set(stage.last.cancel)
+
+
+@pytest.mark.parametrize(("amount", "levels"), [(800.0, 8), (799.0, 7), (450.0, 4), (99.0, 0)])
+def test_orders_over_the_amount_are_taken_back_outermost_first(amount: float, levels: int) -> None:
+    stage = quoting()
+    stage.engine.parameters = configured(total_amount_quote=amount)
+    stage.tick()
+    kept = [order.level for order in stage.orders.values() if order.order_id not in stage.last.cancel]
+    assert len(kept) == levels
+    assert all(level <= levels // 2 for level in kept)
+    gone = [stage.orders[name].level for name in stage.last.cancel]
+    assert not gone or min(gone) >= max(kept, default=0)
 
 
 def test_while_only_one_side_trades_it_stops_at_the_target() -> None:
@@ -248,6 +282,66 @@ def test_an_order_not_yet_acknowledged_is_taken_from_the_free_balance() -> None:
     stage.tick(quote_available=worth)  # the exchange has not yet taken anything from it
     (placed,) = [placed for placed in stage.last.place if placed.side is Side.BUY]
     assert placed.price * placed.amount <= worth - (worth - buys[0].price * buys[0].remaining)
+
+
+def inputs_of(mid: float, spread: float, skew: float, levels: int = 3) -> QuoteInputs:
+    """Quotes of a market at a mid, with nothing in their way."""
+    parameters = configured()
+    return QuoteInputs(
+        bid=mid * 0.9999, ask=mid * 1.0001, mid=mid, last=mid, spread=spread, skew=skew, min_distance=spread / 4,
+        fee=0.0, levels=levels, regime=parameters.regimes.up, equity=1000.0, base=1.0, quote=1.0, free_base=1.0,
+        free_quote=1.0, buy_to=0.9, sell_to=0.1, buys=True, sells=True, requote_older_than=float("inf"), budget=9,
+        resting_slots=frozenset(),
+    )  # fmt: skip
+
+
+@PROPERTY
+@given(
+    mid=st.integers(10_000, 100_000).map(lambda units: units / 100),
+    spread=st.integers(10, 400).map(lambda units: units / 1e4),
+    skew=st.integers(-30, 30).map(lambda units: units / 1e4) | st.integers(-30, 30).map(lambda units: units / 1e6),
+    tick=st.sampled_from([0.01, 0.5, 1.0, 2.5]),
+)
+def test_rounding_to_a_coarse_tick_never_turns_the_skew_round(
+    mid: float, spread: float, skew: float, tick: float
+) -> None:
+    """The side that is pushed away is at least as far from mid as the other, level by level, on the grid itself."""
+    inputs = inputs_of(mid, spread, skew)
+    rungs = ladder(configured(), inputs, tick)
+    assert len(rungs) == 3
+    for (bid, ask), wanted_bid, wanted_ask in zip(
+        rungs, distances(configured(), inputs, Side.BUY), distances(configured(), inputs, Side.SELL), strict=True
+    ):
+        below, above = mid - bid * tick, ask * tick - mid
+        assert below >= wanted_bid * mid - 1e-9
+        assert above >= wanted_ask * mid - 1e-9
+        assert below <= max(wanted_bid * mid + tick, above + tick if skew > 0 else 0) + 1e-9
+        assert above <= max(wanted_ask * mid + tick, below + tick if skew < 0 else 0) + 1e-9
+        if skew > 0:
+            assert below >= above - 1e-9
+        if skew < 0:
+            assert above >= below - 1e-9
+        if skew == 0:
+            assert below < wanted_bid * mid + tick + 1e-9
+            assert above < wanted_ask * mid + tick + 1e-9
+
+
+@pytest.mark.parametrize(
+    ("mid", "skew", "expected"),
+    [
+        (100.3, 0.0, (99, 102)),  # 1.3 below and 1.7 above mid
+        (100.3, 1e-6, (98, 102)),
+        (100.3, -1e-6, (99, 102)),
+        (100.7, 0.0, (99, 102)),  # 1.7 below and 1.3 above mid
+        (100.7, 1e-6, (99, 102)),
+        (100.7, -1e-6, (99, 103)),
+    ],
+)
+def test_on_a_coarse_tick_a_small_skew_moves_the_side_that_it_pushes_away(
+    mid: float, skew: float, expected: tuple[int, int]
+) -> None:
+    (found,) = ladder(configured(), inputs_of(mid, 0.02, skew, levels=1), 1.0)
+    assert found == expected
 
 
 @PROPERTY
