@@ -49,7 +49,8 @@ def test_fills_made_while_the_bot_was_down_are_booked_once(vps: Vps) -> None:
 
 def test_a_reboot_gives_the_bot_time_to_cancel_its_orders(vps: Vps) -> None:
     wait_until("the bot has open orders", lambda: bool(open_orders(vps)), timeout_s=240)
-    proof = f"grep -c 'Stop: the exchange shows no own order' /opt/hbot/data/{BOT}/logs/logs_v2_epp_v2_4_bot_a.log; true"
+    log = f"/opt/hbot/data/{BOT}/logs/logs_v2_epp_v2_4_bot_a.log"
+    proof = f"grep -c 'Stop: the exchange shows no own order' {log}; true"
     before, running = int(vps.run(proof)), set(vps.containers())
     embedded_vps("reboot")
     wait_until(f"SSH answers on {VPS_ADDRESS}", vps.answers, timeout_s=60)
