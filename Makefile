@@ -37,7 +37,7 @@ demo-down: venv ## remove the demo's machines; images and package caches stay
 	@$(VPS) down
 
 .PHONY: test
-test: venv lint unit bot-image-tests scenario ## everything that CI runs
+test: venv lint unit page-test bot-image-tests scenario ## everything that CI runs
 
 .PHONY: lint
 lint: venv ## yamllint, ansible-lint (production), ruff, mypy --strict
@@ -49,7 +49,18 @@ lint: venv ## yamllint, ansible-lint (production), ruff, mypy --strict
 .PHONY: unit
 unit: venv ## tests that need no VPS and no container
 	@echo "==> unit, property, inventory and template tests"
-	@pytest -q -n auto --dist worksteal tests files -m 'not bot_image and not vps'
+	@pytest -q -n auto --dist worksteal tests files -m 'not bot_image and not browser and not vps'
+
+.PHONY: page-test
+page-test: venv browser ## the report's page, looked at in a real browser
+	@echo "==> the report's page in Chromium"
+	@pytest -q files -m browser
+
+.PHONY: browser
+browser:
+	@if ! command -v chromium chromium-browser google-chrome >/dev/null; then \
+	  echo "==> installing chromium on this machine"; \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends chromium >/dev/null; fi
 
 .PHONY: bot-image-tests
 bot-image-tests: venv ## the adapter in real Hummingbot, inside the bot image

@@ -18,9 +18,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.bot_image
 
-FIRST_QUOTE_S = 40.0
-"""From the container's start to the first order, on an idle machine."""
-
 FILL_S = 180.0
 KILL_ROUNDS = int(os.environ.get("EPP_KILL_ROUNDS", "3"))
 """Moments of kill -9 to try; 50 for the whole proof."""
@@ -110,8 +107,6 @@ def test_it_quotes_fills_books_and_leaves_nothing_behind(make_exchange: MakeExch
     assert "start_sweep" in minutes[0]["reasons"]
     assert bot.book("daily")
     assert "ERROR" not in bot.log().replace("EVENT_LOG", "")
-    if os.environ.get("EPP_IDLE_MACHINE"):
-        assert took <= FIRST_QUOTE_S
 
 
 def test_bot_d_never_places_an_order(make_exchange: MakeExchange, make_bot: MakeBot) -> None:
