@@ -142,7 +142,10 @@ class Vps:
 
     def remove_bot(self, bot: str) -> None:
         """Take a bot that a test added off the VPS again."""
+        compose = f"docker compose -p hbot -f /opt/hbot/compose/{bot}.yml --profile '*'"
+        self.run(f"{compose} down --timeout 90 2>&1")
         self.run(
-            f"docker compose -p hbot -f /opt/hbot/compose/{bot}.yml down --timeout 90 2>&1; "
             f"rm -rf /opt/hbot/compose/{bot}.yml /opt/hbot/data/{bot} /opt/hbot/env/{bot} /opt/hbot/env/{bot}-exchange"
         )
+        run = run_playbook("site.yml", "--limit", "bot2")  # takes it out of the compose file for hands
+        assert run.code == 0, run.output

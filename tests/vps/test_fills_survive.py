@@ -7,7 +7,7 @@ BOT, CONTAINER = "bot1", "hbot-bot1"
 
 def exchange_trade_ids(vps: Vps) -> list[str]:
     """Trade ids of the bot's fills in the exchange's own books, oldest first."""
-    return sorted(str(fill["trade_id"]) for fill in vps.exchange(BOT, "fills"))
+    return sorted(str(fill["tradeId"]) for fill in vps.exchange(BOT, "fills"))
 
 
 def booked_trade_ids(vps: Vps) -> list[str]:
