@@ -187,7 +187,7 @@ def _impossible(parameters: EppParameters, snapshot: Snapshot) -> str:
     free_base, free_quote = snapshot.base_available, snapshot.quote_available
     if base is None or quote is None or free_base is None or free_quote is None:
         return "unreadable"
-    if base < 0 or quote < 0 or free_base < 0 or free_quote < 0:
+    if min(base, quote, free_base, free_quote) < 0:
         return f"negative: {base} {parameters.base_asset}, {quote} {parameters.quote_asset}"
     if free_base > base + _DUST or free_quote > quote + _DUST:
         return f"free over total: {free_base} of {base}, {free_quote} of {quote}"

@@ -230,7 +230,7 @@ def _placements(
             break
         exact_price = (rungs[level][0 if side is Side.BUY else 1] * rules.tick).quantize(rules.tick)
         price = float(exact_price)
-        if price <= 0 or abs(price / inputs.last - 1) > parameters.price_collar_pct:
+        if abs(price / inputs.last - 1) > parameters.price_collar_pct:
             continue
         if side is Side.BUY:
             if price >= inputs.ask or price >= lowest_sell:

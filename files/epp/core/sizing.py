@@ -26,7 +26,7 @@ def order_amount(price: Decimal, wanted_quote: float, cap_quote: float, rules: T
 
     None when not even the minimum fits under the cap: the remainder is dust, booked but not quoted.
     """
-    if wanted_quote <= 0 or cap_quote <= 0:
+    if wanted_quote <= 0:
         return None
     step = rules.step
     affordable = (Decimal(repr(cap_quote)) / price / step).to_integral_value(ROUND_FLOOR) * step

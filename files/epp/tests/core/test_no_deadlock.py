@@ -4,6 +4,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
+import pytest
 from epp.core import ClockSample, OrderState, Reason, RestTicker, Side
 from epp.core.ledger import RoundTrip
 from epp.tests.core.situations import SITUATIONS, Situation
@@ -137,14 +138,41 @@ def test_no_mixture_of_faults_pauses_for_good(names: list[str], share: float) ->
     assert stage.state.ledger.fills_total == fills
 
 
-def test_each_fault_alone_is_one() -> None:
-    """The property above heals something."""
-    for name, fault in FAULTS.items():
-        stage = quoting(bars=60)
-        fault(stage)
-        stage.run(35)
-        if name not in ("fees", "refused", "restart", "markout", "drift"):
-            assert stage.last.reasons, name
+PUBLIC_AGAIN = "ends with a public message, or a REST book that agrees with ours"
+SANE_AGAIN = "ends when book, last trade and REST ticker agree"
+CONSISTENT_AGAIN = "ends when balances are consistent again; a deposit or withdrawal has to be booked"
+
+
+@pytest.mark.parametrize(
+    ("fault", "code", "detail", "ends"),
+    [
+        ("feed", "feed", "no public message for 99 s", PUBLIC_AGAIN),
+        ("rest", "feed", "the REST book is 1.00% away from ours", PUBLIC_AGAIN),
+        ("connector", "connector", "not ready for 34 s", "ends when the connector is ready"),
+        ("no book", "price_sanity", "no book", SANE_AGAIN),
+        ("crossed", "price_sanity", "bid 50000.0 at or above ask 49999.0", SANE_AGAIN),
+        ("wide", "price_sanity", "market spread 20.00%", SANE_AGAIN),
+        ("far", "price_sanity", "mid +11.11% from the last trade", SANE_AGAIN),
+        ("jump", "price_sanity", "a jump to 48500.0 that no REST ticker confirms yet", SANE_AGAIN),
+        ("balances", "balances", "unreadable", CONSISTENT_AGAIN),
+        ("rules", "rules", "the pair's trading rules are unknown", "ends when they are known"),
+        ("fee", "fee_unknown", "maker fee None", "ends when the account's fee is known"),
+        ("sweep", "start_sweep", "own leftover orders, fills made meanwhile", "ends when they are gone and booked"),
+        ("day's loss", "trading_day_loss", "1.10% of the day's opening equity", "ends at 00:00 UTC"),
+        ("drawdown", "trading_drawdown", "2.10% of opening equity from its peak", "ends by itself in 6.0 h"),
+        ("turnover", "turnover_cap", "4.00x today", "ends at 00:00 UTC"),
+        ("clock", "clock", "off by 1.9 s beyond half the round trip", "ends when the median of five is in step"),
+        ("stuck", "cancel_stuck", "an order outlives its cancel by 64 s", "ends when the order is known to be gone"),
+        ("cancels", "cancel_rate", "68 cancels in 60 s", "ends by itself in 86 s"),
+        ("exception", "exception", "oops", "ends by itself in 25 s"),
+    ],
+)  # fmt: skip
+def test_each_fault_has_its_reason_which_says_what_ends_it(fault: str, code: str, detail: str, ends: str) -> None:
+    stage = quoting(bars=60)
+    FAULTS[fault](stage)
+    stage.run(35)
+    reason = stage.reason(code)
+    assert (reason.detail, reason.ends) == (detail, ends)
 
 
 @PROPERTY

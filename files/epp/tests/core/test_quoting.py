@@ -4,8 +4,8 @@ from dataclasses import replace
 from decimal import Decimal
 
 import pytest
-from epp.core import OrderState, Placement, Side
-from epp.core.quoting import QuoteInputs, distances, ladder
+from epp.core import OpenOrder, OrderState, Placement, Side, TradingRules
+from epp.core.quoting import Plan, QuoteInputs, distances, ladder, plan
 from epp.tests.core.stage import PRICE, PROPERTY, RULES, Stage, configured, quoting
 from hypothesis import given
 from hypothesis import strategies as st
@@ -269,6 +269,88 @@ def test_while_only_one_side_trades_it_stops_at_the_target() -> None:
     assert stage.base_share() == pytest.approx(0.5, abs=0.0005)
     stage.run(5)
     assert not stage.orders
+
+
+def test_buys_take_no_more_of_the_free_quote_than_there_is_fee_included() -> None:
+    """Of 250 USDT: 100 and 0.1 % twice, and what is left, in whole steps."""
+    stage = Stage(given={"quote_available": D(250)})
+    stage.tick()
+    worth = [float(order.price * order.remaining) for order in stage.of(Side.BUY)]
+    assert len(worth) == 3
+    assert worth[:2] == pytest.approx([100, 100], abs=0.06)
+    assert 250 - 0.06 <= sum(worth) * 1.001 <= 250
+    assert len(stage.of(Side.SELL)) == 4
+
+
+def test_sells_take_no_more_of_the_free_base_than_there_is() -> None:
+    stage = Stage(given={"base_available": D("0.005")})
+    stage.tick()
+    sells = [order.remaining for order in stage.of(Side.SELL)]
+    assert len(sells) == 3
+    assert sum(sells) == D("0.005")
+    assert sells[0] > D("0.00199")
+    assert len(stage.of(Side.BUY)) == 4
+
+
+@pytest.mark.parametrize("side", Side)
+def test_a_side_without_balance_does_not_keep_the_other_from_quoting(side: Side) -> None:
+    stage = Stage(given={"quote_available" if side is Side.BUY else "base_available": D(0)})
+    stage.tick()
+    assert {order.side for order in stage.orders.values()} == set(Side) - {side}
+    assert len(stage.orders) == 4
+
+
+@pytest.mark.parametrize(("last", "side"), [(1.009, Side.SELL), (0.991, Side.BUY)])
+def test_a_side_out_of_the_collar_does_not_keep_the_other_from_quoting(last: float, side: Side) -> None:
+    stage = Stage(parameters=configured(price_collar_pct=0.012), given={"last": PRICE * last})
+    stage.tick()
+    assert {order.side for order in stage.orders.values()} == {side}
+    assert len(stage.orders) == 4
+
+
+@pytest.mark.parametrize("side", Side)
+def test_an_own_order_on_its_way_out_is_not_crossed_nor_touched(side: Side) -> None:
+    """The market moved through it and it may still rest: the other side waits, its own does not."""
+    stage = Stage()
+    other = Side.SELL if side is Side.BUY else Side.BUY
+    wanted = D(49825) if side is Side.BUY else D(50175)
+    stage.orders["old"] = OpenOrder("old", other, wanted, D("0.001"), 9, 0.0, OrderState.CANCELLING)
+    stage.asked["old"] = stage.ts
+    stage.deaf = True
+    stage.tick()
+    assert [order.level for order in stage.of(side)] == [1, 2, 3]
+    assert [order.level for order in stage.of(other)] == [0, 1, 2, 3, 9]
+
+
+@pytest.mark.parametrize("side", Side)
+def test_two_new_orders_do_not_cross_each_other_either(side: Side) -> None:
+    """Should mid and width ever disagree: what is placed first stands in the way of what is placed after it."""
+    inputs = replace(
+        inputs_of(100.0, 0.02, 0.0, levels=1), equity=1e6, free_base=1e4, free_quote=1e6, base=5e3, quote=5e5
+    )
+    crossing = replace(inputs, ask=99.0) if side is Side.BUY else replace(inputs, bid=101.0)
+    rules = TradingRules(D("0.5"), D("0.001"), D(5))
+    placed = plan(configured(), crossing, rules, (), hold=False).place
+    assert {one.side for one in placed} == set(Side) - {side}
+    apart = replace(inputs, ask=99.5) if side is Side.BUY else replace(inputs, bid=100.5)
+    assert len(plan(configured(), apart, rules, (), hold=False).place) == 2
+
+
+def test_a_tick_as_large_as_the_price_leaves_no_bid() -> None:
+    inputs = replace(
+        inputs_of(0.7, 0.02, 0.0, levels=1), equity=1e4, free_base=1e4, free_quote=1e4, base=7e3, quote=5e3
+    )
+    placed = plan(configured(), inputs, TradingRules(D(1), D("0.001"), D(5)), (), hold=False).place
+    assert not placed
+
+
+def test_while_placing_has_to_wait_orders_are_still_taken_back() -> None:
+    inputs = replace(
+        inputs_of(100.0, 0.02, 0.0, levels=1), equity=1e6, free_base=1e4, free_quote=1e6, base=5e3, quote=5e5
+    )
+    stray = OpenOrder("old", Side.BUY, D(90), D(1), 7, 500.0)
+    found = plan(configured(), inputs, TradingRules(D("0.5"), D("0.001"), D(5)), (stray,), hold=True)
+    assert found == Plan(("old",), ())
 
 
 def test_an_order_not_yet_acknowledged_is_taken_from_the_free_balance() -> None:

@@ -125,6 +125,7 @@ def test_the_gate_shuts_over_spread_max_and_opens_after_a_minute_under_ninety_pe
     ]  # fmt: skip
     for after, least, is_open in steps:
         assert gate(state, PARAMETERS, least, 0.012, NOON + after) is is_open, after
+    assert state == EdgeState()
 
 
 def test_a_floor_that_rises_again_starts_the_minute_anew() -> None:
