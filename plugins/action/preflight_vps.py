@@ -6,7 +6,13 @@ import time
 from typing import Any
 
 from ansible.plugins.action import ActionBase
-from ansible_collections.hbot.infra.plugins.module_utils.preflight import Survey, check_vps, report, vps_warnings
+from ansible_collections.hbot.infra.plugins.module_utils.preflight import (
+    Survey,
+    check_gate,
+    check_vps,
+    report,
+    vps_warnings,
+)
 from ansible_collections.hbot.infra.plugins.module_utils.resolved_inventory import resolve
 
 
@@ -40,7 +46,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
             clock_offset_s=found["clock_s"] - (before + after) / 2,
             clock_uncertainty_s=(after - before) / 2,
         )
-        problems = check_vps(vps, bots, survey)
+        converged = [bot for bot in bots if bot.name in variables["ansible_play_hosts_all"]]
+        problems = [*check_vps(vps, bots, survey), *check_gate(converged, survey)]
         if problems:
             return {**result, "failed": True, "msg": report(problems)}
         return {

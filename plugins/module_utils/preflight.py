@@ -145,6 +145,8 @@ class Survey:
     cpus: int
     disk_gb: float
     systemd: bool
+    passed_the_gate: Sequence[str]
+    """Bots with the go-live gate's mark."""
     clock_offset_s: float
     """The VPS's clock minus the controller's."""
     clock_uncertainty_s: float
@@ -207,6 +209,19 @@ def check_vps(vps: Host, bots: Iterable[Host], survey: Survey) -> tuple[Problem,
     # Limits that are no sizes were refused by the check of the inventory, unless their bot is no part of the run.
     running = [bot for bot in bots if bot.value("bot_enabled") is not False and not [*_sizes(bot, *BOT_SIZES)]]
     return (*_operating_system(vps, survey), *_memory(vps, running, survey), *_clock(vps, survey))
+
+
+def check_gate(bots: Iterable[Host], survey: Survey) -> tuple[Problem, ...]:
+    """What refuses bots that would trade live without having passed the go-live gate."""
+    return tuple(
+        bot.problem(
+            "bot_mode",
+            f"{bot.name} is live here, but its VPS has no mark of the go-live gate, which alone makes a paper bot live",
+            "bot_mode: paper",
+        )
+        for bot in bots
+        if bot.value("bot_mode") == "live" and bot.name not in survey.passed_the_gate
+    )
 
 
 def vps_warnings(vps: Host, bots: Iterable[Host], survey: Survey) -> tuple[str, ...]:

@@ -9,7 +9,8 @@ DOCUMENTATION = r"""
 module: preflight_vps
 short_description: Checks a VPS before anything is changed there
 description:
-  - Compares the operating system, memory, CPU cores, disk and clock of a VPS with what its bots in the inventory need.
+  - Compares the operating system, memory, CPU cores, disk and clock of a VPS with what its bots in the inventory need,
+    and live bots with the marks of the go-live gate there (which only root can read).
   - Fails with all problems in one message, each with the file, the variable and the fix; warns of what is only
     advised. It changes nothing.
   - The comparison runs on the controller. The module itself reads the figures on the VPS.
@@ -45,6 +46,7 @@ survey:
     cpus: 4
     disk_gb: 77.3
     systemd: true
+    passed_the_gate: [bot1]
 """
 
 import os
@@ -86,6 +88,7 @@ def survey(path: Path) -> dict[str, Any]:
         "cpus": len(os.sched_getaffinity(0)),
         "disk_gb": round(disk.f_blocks * disk.f_frsize / 1e9, 1),
         "systemd": Path("/run/systemd/system").is_dir(),
+        "passed_the_gate": sorted(mark.parent.name for mark in path.glob("env/*/golive.json")),
     }
 
 

@@ -4,6 +4,7 @@ The runs that must be refused are of site.yml in check mode: if one were not, th
 would still be left alone.
 """
 
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -29,9 +30,15 @@ def inventory(tmp_path: Path) -> Callable[..., Path]:
     return write
 
 
+def run_on(inventory: Path, playbook: str, *arguments: str) -> Run:
+    """Run a playbook; this machine, which stands for the VPS, need not have sudo."""
+    as_it_is = ("-e", json.dumps({"ansible_become": False}))
+    return command("ansible-playbook", "-i", str(inventory), playbook, *as_it_is, *arguments)
+
+
 def site(inventory: Path, *arguments: str) -> Run:
     """Run site.yml."""
-    return command("ansible-playbook", "-i", str(inventory), "site.yml", "--check", *arguments)
+    return run_on(inventory, "site.yml", "--check", *arguments)
 
 
 def refused(run: Run, directory: Path) -> str:
@@ -46,7 +53,7 @@ def refused(run: Run, directory: Path) -> str:
 
 def test_a_sound_vps_passes(inventory: Callable[..., Path]) -> None:
     directory = inventory({"vps1": {}}, bots__bot2=bot("bot2"), bots__bot3=bot("bot3"))
-    run = command("ansible-playbook", "-i", str(directory), "preflight.yml")
+    run = run_on(directory, "preflight.yml")
     assert run.code == 0, run.output
     assert not run.problems
 
@@ -82,6 +89,14 @@ def test_more_bots_than_the_vps_has_memory_for(inventory: Callable[..., Path]) -
 def test_a_limited_run_counts_the_memory_of_all_bots(inventory: Callable[..., Path]) -> None:
     directory = inventory({"vps1": SMALL}, bots__bot2=bot("bot2", bot_memory_mb=4000))
     assert "bot2 4256" in refused(site(directory, "--limit", "bot1"), directory)
+
+
+def test_a_live_bot_that_has_not_passed_the_gate(inventory: Callable[..., Path]) -> None:
+    secrets = dict.fromkeys(("bot_password", "bot_api_key", "bot_api_secret", "bot_api_passphrase"), "told")
+    directory = inventory({"vps1": {}}, bots__bot1=bot("bot1", bot_mode="live", **secrets))
+    problem = refused(site(directory), directory)
+    assert problem.startswith("bots/bot1.yml:5: bot_mode: bot1 is live here, but its VPS has no mark of the go-live")
+    assert "Fix: bot_mode: paper" in problem
 
 
 def test_one_unsound_vps_stops_the_run_for_all(inventory: Callable[..., Path]) -> None:

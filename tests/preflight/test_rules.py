@@ -15,6 +15,7 @@ from plugins.module_utils.preflight import (
     Survey,
     Variable,
     bot_name_fault,
+    check_gate,
     check_inventory,
     check_vps,
     image_fault,
@@ -50,6 +51,7 @@ SURVEY = Survey(
     cpus=4,
     disk_gb=77,
     systemd=True,
+    passed_the_gate=(),
     clock_offset_s=0.2,
     clock_uncertainty_s=0.3,
 )
@@ -367,3 +369,11 @@ def test_the_table_of_resources_only_warns(bots: int, cpus: int, disk_gb: float,
 
 def test_a_machine_without_systemd_is_refused() -> None:
     assert "systemd" in str(only(list(check_vps(vps(), [], survey(systemd=False)))))
+
+
+def test_a_live_bot_needs_the_gates_mark_on_its_vps() -> None:
+    problem = only(list(check_gate([bot(bot_mode="live")], SURVEY)))
+    assert problem.variable == "bot_mode"
+    assert problem.fix == "bot_mode: paper"
+    assert check_gate([bot(bot_mode="live")], survey(passed_the_gate=["bot1"])) == ()
+    assert check_gate([bot()], SURVEY) == ()
