@@ -20,12 +20,13 @@ help: ## list the commands
 .PHONY: venv
 venv: .venv/installed ## build .venv, the one environment everything here runs in
 
-.venv/installed: requirements.lock
+.venv/installed: requirements.lock pyproject.toml
 	@python=$$(./find-python) || exit 1; \
 	echo "==> .venv with $$($$python --version) ($$python)"; \
 	$$python -m venv --clear .venv
 	@echo "==> installing $$(grep -c '==' requirements.lock) pinned packages"
 	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-index --no-deps --no-build-isolation --editable .
 	@touch $@
 
 .PHONY: demo
