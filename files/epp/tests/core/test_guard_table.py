@@ -9,10 +9,10 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from epp.core import ClockSample, GuardState, OrderState, Side
+from epp.core import ClockSample, GuardState, OrderState, Reason, Side
 from epp.core import ledger as books
-from epp.core.guard import Backoff, CancelTrack, GuardMemory, Latch, clear
-from epp.core.ledger import RoundTrip
+from epp.core.guard import Backoff, CancelTrack, GuardMemory, Latch, cancel_rate, clear, limits
+from epp.core.ledger import DayBook, DayPeak, LedgerState, RoundTrip
 from epp.tests.core.stage import DAY_S, MIDNIGHT, NOON, PRICE, Stage, configured, flat_bars, quoting
 
 D = Decimal
@@ -195,8 +195,15 @@ def test_balances_that_are_right_again_end_the_pause_and_the_count() -> None:
 def test_free_over_total_by_rounding_is_none() -> None:
     stage = quoting()
     stage.orders.clear()
-    stage.tick(base_available=stage.base + D("1e-9"))
+    stage.tick(base_available=stage.base + D("1e-8"), quote_available=stage.quote + D("1e-8"))
     assert stage.doing == "running"
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_an_empty_balance_is_none_that_is_missing(share: float) -> None:
+    stage = Stage(share=share)
+    stage.run(3)
+    assert stage.codes == ["inventory"]
 
 
 OFF = [
@@ -343,7 +350,7 @@ def test_an_order_that_outlives_its_cancel() -> None:
     assert list(stage.last.cancel) == [name]
     direct = {}
     for second in range(1, 121):
-        if second == 11:
+        if second == 10:
             stage.fill(stage.of(Side.SELL)[3].order_id)  # a slot that waits to be quoted anew
         decision = stage.tick()
         if decision.direct_cancel:
@@ -367,6 +374,22 @@ def test_an_order_that_is_gone_at_last_ends_it(after: int) -> None:
     assert stage.doing == "running"
     assert len(stage.orders) == 8
     assert stage.engine.minute_row().cancel_fail_streak == 0
+
+
+def test_an_order_that_vanishes_without_a_word_ends_it_too() -> None:
+    stage = quoting()
+    stage.deaf = True
+    stage.put(replace(stage.last.place[0], level=-1))
+    stage.run(20)
+    assert stage.engine.minute_row().cancel_fail_streak == 2
+    stage.orders.popitem()
+    stage.tick()
+    assert stage.engine.minute_row().cancel_fail_streak == 0
+    assert not stage.state.guard.cancelling
+
+
+def test_without_a_cancel_on_its_way_nothing_waits() -> None:
+    assert quoting(parameters=configured(cancel_direct_s=1.0)).orders
 
 
 def test_a_refused_cancel_counts_from_the_first_cancel_on() -> None:
@@ -413,6 +436,21 @@ def test_cancels_of_over_a_minute_ago_do_not_count() -> None:
     _cancel_many(stage, 30)
     stage.tick()
     assert stage.doing == "running"
+
+
+@pytest.mark.parametrize(("ago", "pauses"), [(60.0, False), (59.9, True)])
+def test_a_minute_is_sixty_seconds(ago: float, pauses: bool) -> None:
+    memory, reasons = GuardMemory(cancels=[NOON - ago] * 51), list[Reason]()
+    cancel_rate(memory, configured(), NOON, reasons)
+    assert bool(reasons) is pauses
+
+
+def test_too_many_cancels_right_after_a_pause_are_another_one() -> None:
+    memory, reasons = GuardMemory(cancels=[NOON - 1] * 51, cancel_pause_until=NOON), list[Reason]()
+    cancel_rate(memory, configured(), NOON, reasons)
+    assert memory.cancel_pauses == [NOON]
+    assert memory.cancel_pause_until == NOON + 120
+    assert reasons
 
 
 @pytest.mark.parametrize(("between", "stops"), [(1600, True), (1900, False)])
@@ -505,6 +543,51 @@ def hold(stage: Stage, price: float) -> None:
         stage.tick(60)
     stage.mid = price
     stage.tick(60)
+
+
+LIMITS = [
+    ("trading_drawdown_soft_pct", "trading_drawdown", PAUSE),
+    ("trading_drawdown_hard_pct", "trading_drawdown", STOP),
+    ("trading_day_soft_pct", "trading_day_loss", PAUSE),
+    ("trading_day_hard_pct", "trading_day_loss", STOP),
+    ("mtm_day_soft_pct", "mtm_day_loss", REDUCE),
+    ("mtm_day_hard_pct", "mtm_day_loss", STOP),
+    ("mtm_drawdown_soft_pct", "mtm_drawdown", REDUCE),
+    ("mtm_drawdown_hard_pct", "mtm_drawdown", STOP),
+]
+
+
+@pytest.mark.parametrize(("limit", "code", "state"), LIMITS, ids=[limit for limit, _, _ in LIMITS])
+@pytest.mark.parametrize("reached", [True, False])
+def test_a_limit_is_reached_at_exactly_its_value(limit: str, code: str, state: GuardState, reached: bool) -> None:
+    loss = (D(repr(getattr(configured(), limit))) - (0 if reached else D("1e-6"))) * 1000
+    ledger = LedgerState(
+        window_since=NOON, window_equity=D(1000), equity=D(1000), day=DayBook(day=7, marked=True, equity_open=D(1000))
+    )
+    if code == "trading_drawdown":
+        ledger.trading_peak = ledger.trading_soft_peak = loss
+        ledger.day.trading_open = D(0)
+    elif code == "trading_day_loss":
+        ledger.day.trading_open = loss
+    elif code == "mtm_day_loss":
+        ledger.equity -= loss
+    else:
+        ledger.peaks = [DayPeak(6, D(1000))]
+        ledger.equity -= loss
+        ledger.day.equity_open = ledger.equity
+    memory, reasons = GuardMemory(), list[Reason]()
+    limits(memory, configured(), ledger, NOON, reasons)
+    if state is STOP:
+        assert memory.latch == (Latch(code, memory.latch.detail, NOON) if reached and memory.latch else None)
+        assert (memory.latch is not None) is reached
+        assert not reached or f"{loss / 10:.2f}%" in str(memory.latch)
+    else:
+        assert memory.latch is None
+        assert [(reason.code, reason.state) for reason in reasons] == ([(code, state)] if reached else [])
+        assert not reached or f"{loss / 10:.2f}%" in reasons[0].detail
+        assert not reached or reasons[0].ends == (
+            "ends by itself in 6.0 h" if code == "trading_drawdown" else "ends at 00:00 UTC"
+        )
 
 
 @pytest.mark.parametrize(
@@ -744,6 +827,29 @@ def test_four_samples_do_not_latch() -> None:
     assert latched(stage, "clock")
 
 
+def test_only_the_newest_five_count() -> None:
+    stage = quoting()
+    clocks(stage, [9.0, 0.0, 0.0, 9.0, 9.0])
+    assert stage.codes[0] == "clock"
+    stage = quoting()
+    clocks(stage, [9.0, 0.0, 0.0, 9.0, 0.0, 9.0])
+    assert stage.doing == "running"
+
+
+@pytest.mark.parametrize(("offset", "state"), [(1.0, "running"), (5.0, "soft_pause")])
+def test_exactly_a_clock_limit_is_within_it(offset: float, state: str) -> None:
+    stage = quoting()
+    clocks(stage, [offset] * 5, round_trip=0.0)
+    assert stage.doing == state
+
+
+def test_a_clock_in_step_is_off_by_nothing() -> None:
+    stage = quoting(parameters=configured(clock_soft_s=0.5))
+    clocks(stage, [0.05] * 5)
+    assert stage.doing == "running"
+    assert stage.state.guard.clock_excess == [0.0] * 5
+
+
 def test_a_sample_is_counted_once() -> None:
     stage = quoting()
     clocks(stage, [0.0, 9.0])
@@ -796,16 +902,18 @@ def test_a_stop_for_exceptions_looks_at_nothing_but_its_orders() -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "seen"),
+    ("code", "seen", "detail"),
     [
-        ("routing", {"routing_agrees": False}),
-        ("foreign_order", {"foreign_orders": 1}),
-        ("kill_file", {"kill_file": True}),
+        ("routing", {"routing_agrees": False}, "mode, connector, key and routing disagree on paper or live"),
+        ("foreign_order", {"foreign_orders": 1}, "1 open orders without the bot's prefix"),
+        ("kill_file", {"kill_file": True}, "the operator's kill file is there"),
     ],
 )
-def test_what_latches_at_once(code: str, seen: dict[str, Any]) -> None:
+def test_what_latches_at_once(code: str, seen: dict[str, Any], detail: str) -> None:
     stage = quoting()
     stage.tick(**seen)
+    assert stage.state.guard.latch == Latch(code, detail, stage.ts)
+    assert stage.reason(code).detail == f"{detail}; holds {stage.base} BTC"
     assert set(stage.last.cancel) == set(stage.orders)
     assert stage.last.direct_cancel_all
     assert stage.last.persist

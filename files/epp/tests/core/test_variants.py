@@ -33,6 +33,20 @@ def test_only_a_running_bot_yields_one(situation: Situation) -> None:
 
 
 @pytest.mark.parametrize(
+    ("role", "detail", "ends"),
+    [
+        ({"variant": "c"}, "variant c is a stub", "never: another variant is another bot"),
+        ({"variant": "d"}, "variant d, no_trade", "ends when no_trade is taken out of the configuration"),
+        ({"enabled": False}, "enabled is false", "ends when enabled is set in the configuration"),
+    ],
+)
+def test_a_role_says_what_it_is_and_what_ends_it(role: dict[str, Any], detail: str, ends: str) -> None:
+    stage = Stage(parameters=configured(**role))
+    (reason,) = stage.tick().reasons
+    assert (reason.detail, reason.ends) == (detail, ends)
+
+
+@pytest.mark.parametrize(
     ("role", "state", "reason"),
     [
         ({"variant": "a"}, "running", None),
