@@ -12,7 +12,9 @@ ADAPTERS = {"ts", *PROVENANCE, "exchange", "trading_pair", "tick_ms"}
 
 
 @pytest.mark.parametrize(("row", "columns"), [(MinuteRow, MINUTE), (DayRow, DAILY), (BookedFill, FILLS)])
-def test_the_cores_rows_are_the_books_columns(row: type[MinuteRow | DayRow | BookedFill], columns: tuple[str, ...]) -> None:
+def test_the_cores_rows_are_the_books_columns(
+    row: type[MinuteRow | DayRow | BookedFill], columns: tuple[str, ...]
+) -> None:
     assert {field.name for field in dataclasses.fields(row)} | ADAPTERS == set(columns) | ADAPTERS
 
 
