@@ -147,7 +147,8 @@ def test_the_room_in_the_band_is_exactly_what_fills_it(
 
 
 @pytest.mark.parametrize(
-    ("base", "quote", "expected"), [(1.0, 1.0, 2 / 3), (0.0, 1.0, 0.0), (1.0, 0.0, 1.0), (0.0, 0.0, 0.0)]
+    ("base", "quote", "expected"),
+    [(1.0, 1.0, 2 / 3), (0.0, 1.0, 0.0), (1.0, 0.0, 1.0), (0.0, 0.0, 0.0), (0.1, 0.1, 2 / 3)],
 )
 def test_the_share_of_base(base: float, quote: float, expected: float) -> None:
     assert base_share(base, quote, 2.0) == pytest.approx(expected)

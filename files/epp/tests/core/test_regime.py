@@ -69,7 +69,8 @@ def test_a_shock_does_not_wait() -> None:
 
 def test_the_same_regime_goes_on() -> None:
     state = RegimeState(UP, NOON)
-    assert not update(state, PARAMETERS, market(deviation=0.01), NOON + 1000)
+    for deviation in (0.01, 0.002):  # in by the one threshold, out by the other
+        assert not update(state, PARAMETERS, market(deviation=deviation), NOON + 1000)
     assert state.since == NOON
 
 
