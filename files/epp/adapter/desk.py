@@ -135,6 +135,7 @@ class Desk:
         self._keys: dict[str, str] = {}
         self._strays: dict[str, ExchangeOrder] = {}
         self._foreign = 0
+        self._takers: set[str] = set()
         self._orders_on_exchange: int | None = None
         self._swept = False
         self._routing_agrees = True
@@ -254,6 +255,9 @@ class Desk:
         """Fetch and book the fills since the last complete list."""
         asked = time.time()
         for fill, order_id in await self._exchange.fills_since(self._fills_known_until - FILLS_OVERLAP_S):
+            if not fill.is_maker and fill.trade_id not in self._takers:
+                self._takers.add(fill.trade_id)
+                self._log.error(f"Alert: fill {fill.trade_id} took liquidity, though every order is post-only.")
             if self._engine.is_booked(fill.trade_id, fill.ts):
                 continue
             client_id = self._client_id(order_id) or await self._exchange.client_id_of(order_id)
@@ -375,7 +379,7 @@ class Desk:
             amount=Decimal(event.amount),
             fee_amount=sum((Decimal(fee.amount) for fee in charged), Decimal(0)),
             fee_asset=charged[0].token if charged else self._exchange.quote,
-            is_maker=True,  # every order is post-only; the exchange's own list is compared at every audit
+            is_maker=True,  # every order is post-only; the audit alarms when the exchange's own list says otherwise
         )
         self._book(fill, event.order_id)
 
