@@ -249,8 +249,8 @@ def test_a_mismatch_says_by_how_much() -> None:
 
 
 def test_without_trading_rules_the_tolerance_is_the_share_of_equity() -> None:
-    for off, bad in (("0.9", False), ("1.1", True)):
-        stage = quoting(equity=1000.0)
+    for off, bad in (("0.49", False), ("0.51", True)):
+        stage = quoting(equity=500.0)
         stage.quote += D(off)
         stage.run(25, rules=None)
         assert ("balances" in stage.codes) is bad
@@ -492,6 +492,8 @@ def test_trading_drawdown(loss: float, state: str) -> None:
         assert ends_without_a_fill(stage, "trading_drawdown", 6 * 3600 + 60, step=60) == 6 * 3600
         stage.run(20, 10)
         assert stage.doing == "running", "measured anew from here, or it would never end"
+        stage.restart()
+        assert stage.tick().state is RUNNING
 
 
 def test_after_a_pause_for_drawdown_another_two_percent_pause_again_and_three_from_the_true_peak_latch() -> None:
@@ -780,6 +782,18 @@ def test_it_widens_at_most_twice_and_only_on_new_evidence() -> None:
         stage.tick()
         widths.append(round(float(stage.of(Side.SELL)[0].price - stage.of(Side.BUY)[0].price) / PRICE / 0.007, 2))
     assert widths == [1.25, 1.25, 1.56, 1.56, 1.56]
+
+
+def test_after_they_are_over_new_evidence_widens_again() -> None:
+    stage = quoting()
+    for _ in range(2):
+        trips(stage, "0.9")
+        note(stage)
+    assert len(stage.state.guard.widened_until) == 2
+    stage.ts += 25 * 3600
+    trips(stage, "0.9")
+    note(stage)
+    assert stage.state.guard.widened_until == [stage.ts + 24 * 3600]
 
 
 # ---- clock

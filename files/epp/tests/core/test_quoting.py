@@ -353,17 +353,40 @@ def test_while_placing_has_to_wait_orders_are_still_taken_back() -> None:
     assert found == Plan(("old",), ())
 
 
-def test_an_order_not_yet_acknowledged_is_taken_from_the_free_balance() -> None:
-    stage = Stage(share=0.2)
-    stage.tick()
-    for name, order in stage.orders.items():
-        stage.orders[name] = replace(order, state=OrderState.PENDING)
-    buys = stage.of(Side.BUY)
-    worth = sum((order.price * order.remaining for order in buys), D(0))
-    del stage.orders[buys[0].order_id]
-    stage.tick(quote_available=worth)  # the exchange has not yet taken anything from it
+def test_an_order_not_yet_acknowledged_is_taken_from_the_free_balance_fee_included() -> None:
+    """Three bids of 100 are under way; of 350.30 free they will take 300.30, and leave 49.95 and its fee."""
+    stage = quoting()
+    stage.run(60, 10)
+    for order in stage.of(Side.BUY):
+        stage.orders[order.order_id] = replace(order, price=D(50_000), remaining=D("0.002"), state=OrderState.PENDING)
+    gone = stage.of(Side.BUY)[3].order_id
+    del stage.orders[gone]
+    stage.tick(quote_available=D("350.3"))
     (placed,) = [placed for placed in stage.last.place if placed.side is Side.BUY]
-    assert placed.price * placed.amount <= worth - (worth - buys[0].price * buys[0].remaining)
+    assert float(placed.price * placed.amount) == pytest.approx(49.95, abs=0.05)
+    assert placed.price * placed.amount * D("1.001") <= D("50")
+
+
+def test_sells_not_yet_acknowledged_are_taken_from_the_free_base() -> None:
+    stage = quoting()
+    for order in stage.of(Side.SELL):
+        stage.orders[order.order_id] = replace(order, remaining=D("0.002"), state=OrderState.PENDING)
+    del stage.orders[stage.of(Side.SELL)[3].order_id]
+    stage.tick(base_available=D("0.007"))
+    (placed,) = [placed for placed in stage.last.place if placed.side is Side.SELL]
+    assert placed.amount == D("0.001")
+
+
+def test_what_the_band_takes_back_no_longer_counts_against_the_amount() -> None:
+    """Two bids go for the band; of the six orders left, each of 100, one goes for the amount."""
+    stage = quoting(share=0.8)
+    stage.trade(Side.BUY, D(50_000), D("0.0044"), order_id="elsewhere")
+    stage.engine.parameters = configured(total_amount_quote=550.0)
+    stage.tick()
+    kept = [order for order in stage.orders.values() if order.order_id not in stage.last.cancel]
+    assert sorted((order.side, order.level) for order in kept) == [
+        (Side.BUY, 0), (Side.BUY, 1), (Side.SELL, 0), (Side.SELL, 1), (Side.SELL, 2),
+    ]  # fmt: skip
 
 
 def inputs_of(mid: float, spread: float, skew: float, levels: int = 3) -> QuoteInputs:
