@@ -87,11 +87,12 @@ def what_bot1_does() -> str:
     if not minutes:
         return "bot1 has written no minute row yet"
     row = minutes[-1]
-    reasons = f" ({row['reasons']})" if row["reasons"] else ""
-    return (
-        f"bot1 {row['state']}{reasons}, {row['regime']}, {row['orders_active']} orders, mid {row['mid']}, "
-        f"spread {row['spread_pct']}"
-    )
+    said = [f"bot1 {row['state']}" + (f" ({row['reasons']})" if row["reasons"] else "")]
+    if row["mid"]:
+        said += [row["regime"], f"{row['orders_active']} orders", f"mid {row['mid']}"]
+    if row["spread_pct"]:
+        said.append(f"spread {float(row['spread_pct']):.2%}")
+    return ", ".join(said)
 
 
 def main() -> int:

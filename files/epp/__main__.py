@@ -1,4 +1,4 @@
-"""``epp report``, ``epp replay`` and ``epp sweep``; also ``python -m epp``."""
+"""``epp report``, ``epp replay``, ``epp sweep`` and ``epp control``; also ``python -m epp``."""
 
 from __future__ import annotations
 
@@ -6,16 +6,20 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from . import control
 from .replay import command as replay_command
 from .report import command as report_command
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
-    parser = argparse.ArgumentParser(prog="epp", description="Judge EPP v2.4: by its own books, or on recorded data.")
+    parser = argparse.ArgumentParser(
+        prog="epp", description="Judge EPP v2.4 by its own books or on recorded data; control a running bot."
+    )
     commands = parser.add_subparsers(required=True, metavar="command")
     report_command.add_to(commands)
     replay_command.add_to(commands)
+    control.add_to(commands)
     options = parser.parse_args(arguments)
     try:
         code: int = options.run(options)

@@ -1,19 +1,18 @@
 """How the bots are: judged from what they left, shown as a table, read from real books."""
 
-import importlib.util
 import json
 import os
 import stat
 import sys
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 
 from plugins.module_utils.bot_health import HEADER, Bot, judge, strangers, table, unknown
-from tests.controller import KEY, ROOT, ROOT_PLAYBOOK, bot, command, write_inventory
+from plugins.module_utils.csv_rows import count_rows, last_row
+from tests.controller import KEY, ROOT_PLAYBOOK, bot, command, write_inventory
 
 NOW = 1_770_000_000.0
 STARTED = "2026-02-02T00:00:00.123456789Z"  # two hours and 40 minutes before NOW
@@ -143,17 +142,6 @@ def test_the_table_is_aligned() -> None:
     assert all(line == line.rstrip() for line in lines)
 
 
-@pytest.fixture(scope="module")
-def module() -> ModuleType:
-    """The module as a Python module."""
-    specification = importlib.util.spec_from_file_location("bot_status", ROOT / "plugins" / "modules" / "bot_status.py")
-    assert specification is not None
-    assert specification.loader is not None
-    loaded = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(loaded)
-    return loaded
-
-
 @pytest.mark.parametrize(
     ("text", "last"),
     [
@@ -166,14 +154,15 @@ def module() -> ModuleType:
         (b"ts,state\r\n" + b"1,running\r\n" * 5000 + b"2,last\r\n", {"ts": "2", "state": "last"}),
     ],
 )
-def test_the_last_row_of_a_book(module: ModuleType, tmp_path: Path, text: bytes, last: dict[str, str] | None) -> None:
+def test_the_last_row_of_a_book(tmp_path: Path, text: bytes, last: dict[str, str] | None) -> None:
     book = tmp_path / "minute.csv"
     book.write_bytes(text)
-    assert module.last_row(book) == last
+    assert last_row(book) == last
 
 
-def test_a_book_that_is_not_there(module: ModuleType, tmp_path: Path) -> None:
-    assert module.last_row(tmp_path / "minute.csv") is None
+def test_a_book_that_is_not_there(tmp_path: Path) -> None:
+    assert last_row(tmp_path / "minute.csv") is None
+    assert count_rows(tmp_path / "minute.csv") == 0
 
 
 DOCKER = """\

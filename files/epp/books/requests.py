@@ -14,6 +14,9 @@ from typing import Literal, get_args
 
 Action = Literal["pause", "resume", "reset", "transfer"]
 
+ANSWERED = "answered"
+"""Where a request goes with its answer, in the directory of the requests."""
+
 
 @dataclass(frozen=True)
 class Request:
@@ -36,7 +39,7 @@ class RequestBox:
 
     def __init__(self, state_directory: Path) -> None:
         self._directory = state_directory / "commands"
-        self._answers = self._directory / "answered"
+        self._answers = self._directory / ANSWERED
         self._answers.mkdir(parents=True, exist_ok=True)
 
     def pending(self) -> list[Request]:

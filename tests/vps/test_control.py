@@ -1,0 +1,56 @@
+"""The operator's word reaches a running bot: pause, resume, kill and reset, stop, start and restart."""
+
+import csv
+import io
+from collections.abc import Iterator
+
+import pytest
+
+from tests.vps.machine import PlaybookRun, Vps, run_playbook, wait_until
+
+
+def control(action: str, *words: str, bot: str = "bot1") -> PlaybookRun:
+    """Run `control.yml` with a reason."""
+    return run_playbook("control.yml", "-e", f"bot={bot}", "-e", f"action={action}", "-e", "reason=a test", *words)
+
+
+def minute(vps: Vps) -> dict[str, str]:
+    """bot1's newest minute row."""
+    text = vps.run("cat /opt/hbot/data/bot1/logs/epp_v24/bot1_a/minute.csv")
+    return list(csv.DictReader(io.StringIO(text)))[-1]
+
+
+@pytest.fixture
+def quoting(vps: Vps) -> Iterator[None]:
+    """bot1 has orders on its exchange, before and after."""
+    wait_until("bot1 has open orders", lambda: bool(vps.exchange("bot1", "orders")), timeout_s=240)
+    yield
+    wait_until("bot1 has open orders", lambda: bool(vps.exchange("bot1", "orders")), timeout_s=240)
+
+
+@pytest.mark.usefixtures("quoting")
+@pytest.mark.parametrize(
+    ("action", "end", "state"), [("pause", "resume", "soft_pause"), ("kill", "reset", "hard_stop")]
+)
+def test_it_ends_the_quoting_and_its_opposite_ends_that(vps: Vps, action: str, end: str, state: str) -> None:
+    said = control(action)
+    assert said.code == 0, said.output
+    wait_until("no order is open", lambda: vps.exchange("bot1", "orders") == [], timeout_s=30)
+    wait_until(f"the minute row says {state}", lambda: minute(vps)["state"] == state, timeout_s=90)
+    assert control(end).code == 0
+
+
+@pytest.mark.usefixtures("quoting")
+def test_a_stopped_bot_is_started_and_restarted(vps: Vps) -> None:
+    assert control("stop").code == 0
+    assert vps.exchange("bot1", "orders") == []
+    assert control("stop").changed("bot1") == 0
+    refused = control("pause")
+    assert refused.code != 0
+    assert "hbot-bot1 does not run, and so cannot pause: start it first" in refused.output
+    assert control("start").code == 0
+    wait_until("the bot is healthy", lambda: vps.health("hbot-bot1") == "healthy", timeout_s=180)
+    before = vps.container("hbot-bot1")
+    assert control("restart", "-e", "force=true").code == 0
+    assert vps.container("hbot-bot1") != before
+    wait_until("the bot is healthy", lambda: vps.health("hbot-bot1") == "healthy", timeout_s=180)
