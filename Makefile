@@ -75,8 +75,17 @@ scenario: venv ## molecule on the embedded VPS: converge, idempotence, verify
 	@molecule test
 
 .PHONY: bench
-bench: venv ## time site.yml, add_bot.yml and a no-change run on the embedded VPS
+bench: venv ## time the core's decisions, and the playbooks on the embedded VPS
+	@echo "==> the core's decisions"
+	@python -m epp.bench
+	@echo "==> the playbooks"
 	@python -m embedded_vps.bench
+
+.PHONY: campaign
+campaign: venv ## the long proofs: 50 kills of a bot under fills, 2,000 examples of every property (hours)
+	@$(VPS) images
+	@EPP_KILL_ROUNDS=50 pytest -q files -m bot_image -k kill_9
+	@EPP_EXAMPLES=2000 pytest -q -n auto --dist worksteal files/epp/tests/core
 
 .PHONY: lock
 lock: venv ## pin the development dependencies anew (needs uv)
