@@ -377,6 +377,40 @@ def test_sells_not_yet_acknowledged_are_taken_from_the_free_base() -> None:
     assert placed.amount == D("0.001")
 
 
+@pytest.mark.parametrize("state", OrderState)
+@pytest.mark.parametrize(("share", "side"), [(0.825, Side.BUY), (0.175, Side.SELL)])
+def test_orders_that_may_still_fill_take_their_part_of_the_bands_room(
+    share: float, side: Side, state: OrderState
+) -> None:
+    """Of two and a half orders' room one is lost and quoted anew; there is none for a fourth."""
+    stage = Stage(share=share)
+    stage.deaf = True
+    stage.tick()
+    assert [order.level for order in stage.of(side)] == [0, 1, 2]
+    lost = stage.of(side)[0]
+    del stage.orders[lost.order_id]
+    for order in stage.of(side):
+        stage.orders[order.order_id] = replace(order, state=state)
+    stage.tick()
+    (placed,) = [placed for placed in stage.last.place if placed.side is side]
+    assert (placed.level, placed.price) == (0, lost.price)
+    for order in stage.of(side):
+        stage.fill(order.order_id)
+    edge = 0.85 if side is Side.BUY else 0.15
+    assert stage.base_share() == pytest.approx(edge, abs=0.0003)
+
+
+def test_orders_that_may_still_fill_count_in_the_amount() -> None:
+    stage = quoting()
+    stage.engine.parameters = configured(total_amount_quote=740.0)
+    del stage.orders[stage.of(Side.SELL)[1].order_id]
+    stage.tick()
+    (placed,) = stage.last.place
+    assert 39.9 <= float(placed.price * placed.amount) <= 40.6
+    worth = sum((order.price * order.remaining for order in stage.orders.values()), D(0))
+    assert 739.9 < worth <= 740
+
+
 def test_what_the_band_takes_back_no_longer_counts_against_the_amount() -> None:
     """Two bids go for the band; of the six orders left, each of 100, one goes for the amount."""
     stage = quoting(share=0.8)
