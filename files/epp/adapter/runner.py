@@ -8,6 +8,7 @@ order behind, which Hummingbot's own graceful stop does not promise.
 from __future__ import annotations
 
 import logging
+import sys
 from typing import Any
 
 from hummingbot.connector.exchange.bitget import bitget_constants
@@ -23,6 +24,14 @@ CLIENT_ID_MAX_LENGTH = 50
 STOP_SWEEP_S = 50.0
 """How long a stop tries to prove that no order is left. Hummingbot's own steps take up to 26 s more when the exchange
 does not answer; the container's grace period is 90 s."""
+
+
+def _speak_on_the_console() -> None:
+    """Let ``docker logs`` have EPP's own lines: Hummingbot's engine takes the console from all logs."""
+    console = logging.StreamHandler(sys.stdout)
+    console.setLevel(logging.INFO)
+    console.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    logging.getLogger(__name__.rpartition(".adapter.")[0]).addHandler(console)
 
 
 class EppRunnerConfig(StrategyV2ConfigBase):  # type: ignore[misc]  # Hummingbot has no types
@@ -55,6 +64,7 @@ class EppRunner(StrategyV2Base):  # type: ignore[misc]  # Hummingbot has no type
         """Read the markets from the controllers' configurations, and set the id prefix while no connector exists."""
         bitget_constants.HBOT_ORDER_ID_PREFIX = config.order_id_prefix
         bitget_constants.ORDER_ID_MAX_LEN = CLIENT_ID_MAX_LENGTH
+        _speak_on_the_console()
         super().init_markets(config)
 
     def __init__(self, connectors: dict[str, Any], config: EppRunnerConfig) -> None:
