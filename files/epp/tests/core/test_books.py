@@ -1,5 +1,6 @@
 """What is booked: fills once, fees in quote, round trips first in first out, what trading is to blame for, the day."""
 
+import time
 from collections import deque
 from dataclasses import replace
 from decimal import Decimal
@@ -7,7 +8,7 @@ from decimal import Decimal
 import pytest
 from epp.core import BookedFill, Fill, Side, State
 from epp.core import ledger as books
-from epp.core.ledger import LedgerState, RoundTrip
+from epp.core.ledger import DayBook, DayPeak, LedgerState, RoundTrip
 from epp.tests.core.stage import DAY_S, MIDNIGHT, NOON, PRICE, PROPERTY, Stage, configured, quoting
 from hypothesis import given
 from hypothesis import strategies as st
@@ -258,6 +259,30 @@ def test_a_transfer_is_no_gain_no_loss_and_no_drawdown(base: Decimal, quote: Dec
     assert "balances" not in stage.codes
 
 
+def test_a_transfer_moves_everything_that_equity_is_measured_against() -> None:
+    state = LedgerState(
+        opened=True, expected_base=D(3), expected_quote=D(70), reference_base=D(2), reference_quote=D(50),
+        window_equity=D(500), equity=D(400), mid=100.0, peaks=[DayPeak(1, D(600))],
+        day=DayBook(equity_open=D(450), equity_peak=D(480)),
+    )  # fmt: skip
+    assert books.transfer(state, D("0.5"), D(-20)) == 30
+    assert (state.expected_base, state.expected_quote) == (D("3.5"), D(50))
+    assert (state.reference_base, state.reference_quote) == (D("2.5"), D(30))
+    assert (state.window_equity, state.equity) == (D(530), D(430))
+    assert (state.day.equity_open, state.day.equity_peak, state.peaks[0].equity) == (D(480), D(510), D(630))
+
+
+def test_a_reset_takes_all_of_them_anew() -> None:
+    state = LedgerState(
+        equity=D(400), trading_pnl=D(-30), trading_peak=D(9), trading_soft_peak=D(5),
+        peaks=[DayPeak(1, D(600)), DayPeak(2, D(500))], day=DayBook(day=2, equity_open=D(450), equity_peak=D(480)),
+    )  # fmt: skip
+    books.rebase(state)
+    assert (state.trading_peak, state.trading_soft_peak, state.day.trading_open) == (D(-30), D(-30), D(-30))
+    assert (state.day.equity_open, state.day.equity_peak) == (D(400), D(400))
+    assert state.peaks == [DayPeak(2, D(400))]
+
+
 def test_a_transfer_before_the_books_are_open_is_refused() -> None:
     with pytest.raises(ValueError, match="opening balances"):
         Stage().engine.transfer(NOON, quote=D(100))
@@ -394,6 +419,45 @@ def test_the_days_open_is_taken_from_real_balances() -> None:
     assert stage.state.ledger.day.equity_open == D(10_050)
 
 
+def test_a_days_row_holds_that_days_trading_pnl_only() -> None:
+    stage = quoting()
+    stage.quote -= 50
+    stage.state.ledger.expected_quote -= 50
+    stage.tick()
+    stage.ts = MIDNIGHT + DAY_S
+    stage.tick(0)
+    stage.quote += 20
+    stage.state.ledger.expected_quote += 20
+    stage.tick()
+    row = stage.engine.day_row(stage.ts)
+    assert (row.trading_pnl_quote, row.pnl_quote) == (D(20), D(20))
+    assert row.equity_peak_quote == 9970
+
+
+def test_a_day_without_a_price_has_no_pnl_yet() -> None:
+    stage = quoting()
+    stage.trade(Side.BUY, D(49_000), D("0.01"))
+    stage.tick()
+    stage.ts = MIDNIGHT + DAY_S
+    stage.tick(0, bid=None)
+    stage.state.ledger.equity += 5
+    stage.state.ledger.trading_pnl += 5
+    row = stage.engine.day_row(stage.ts)
+    assert (row.pnl_quote, row.trading_pnl_quote, row.pnl_pct) == (D(0), D(0), 0.0)
+
+
+def test_a_day_is_utcs_wherever_the_machine_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "America/New_York")
+    time.tzset()
+    try:
+        assert books.day_name(20_000) == "2024-10-04"
+        assert books.day_of(MIDNIGHT) == 20_000
+        assert books.day_of(MIDNIGHT - 0.001) == 19_999
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
 def test_a_clean_stop_writes_the_running_day() -> None:
     stage = quoting()
     row = stage.engine.day_row(stage.ts)
@@ -410,15 +474,21 @@ def test_a_day_says_how_often_each_reason_began() -> None:
     assert stage.engine.day_row(stage.ts).ops_events == "feed:2;price_sanity:1"
 
 
-def test_a_profit_factor_needs_a_hundred_round_trips_and_a_loss() -> None:
-    stage = quoting()
-    for number in range(200):
-        price = D(100) if number % 2 == 0 else D(90) if number == 199 else D(101)
-        side = Side.BUY if number % 2 == 0 else Side.SELL
-        factor = stage.engine.day_row(NOON).profit_factor
-        assert factor is None
-        booked(stage, replace(BOUGHT, trade_id=str(number), side=side, price=price, amount=D(1), fee_amount=D(0)))
-    assert stage.engine.day_row(NOON).profit_factor == pytest.approx(9.9)
+@pytest.mark.parametrize(
+    ("round_trips", "losses", "factor"), [(100, "0.5", 19.8), (99, "0.5", None), (100, "0", None), (101, "9.9", 1.0)]
+)
+def test_a_profit_factor_needs_a_hundred_round_trips_and_a_loss(
+    round_trips: int, losses: str, factor: float | None
+) -> None:
+    state = LedgerState(day=DayBook(day=1, round_trips=round_trips, gains=D("9.9"), losses=D(losses)))
+    found = books.day_row(state, Stage().state.guard.state, NOON).profit_factor
+    assert found == (pytest.approx(factor) if factor is not None else None)
+
+
+def test_a_fee_share_of_small_gains_is_one_all_the_same() -> None:
+    state = LedgerState(round_trips=[RoundTrip(D("0.001"), D("0.0003"))] * 100)
+    assert books.fee_share(state, PARAMETERS) == pytest.approx(0.3)
+    assert books.fee_share(LedgerState(), PARAMETERS) is None
 
 
 def test_opening_balances_hold_no_fill_that_is_yet_to_be_booked() -> None:

@@ -275,6 +275,12 @@ def test_an_insane_price_pulls_the_quotes_until_it_is_sane_again(
     assert stage.orders
 
 
+def test_a_pair_priced_far_below_one_is_quoted_like_any_other() -> None:
+    rules = TradingRules(Decimal("1e-9"), Decimal(1), Decimal(5))
+    stage = quoting(mid=0.0005, rules=rules)
+    assert len(stage.orders) == 8
+
+
 @pytest.mark.parametrize(("jump", "waits"), [(1.0199, False), (1.0201, True), (0.9801, False), (0.9799, True)])
 def test_a_sample_that_jumps_waits_for_a_rest_ticker(jump: float, waits: bool) -> None:
     stage = quoting()
