@@ -78,6 +78,7 @@ def test_no_more_bars_are_kept_than_are_needed() -> None:
     state = MarketState()
     market.seed(state, PARAMETERS, flat_bars(NOON, PRICE, 1000))
     assert len(state.bars) == market.BARS_KEPT
+    assert state.bars[0].start == NOON - market.BARS_KEPT * 60
     assert state.ema_count == 1000
 
 
@@ -96,11 +97,22 @@ def test_the_ema_is_that_of_fifty_closes(closes: list[float]) -> None:
     assert state.ema == pytest.approx(expected, rel=1e-12)
 
 
+LONG_BARS = st.lists(st.tuples(st.floats(95, 105), st.floats(0, 1), st.floats(0, 1)), min_size=14, max_size=18)
 BARS = st.lists(st.tuples(st.floats(95, 105), st.floats(0, 1), st.floats(0, 1)), min_size=1, max_size=20)
 
 
+def test_the_band_counts_gaps_between_bars_and_the_newest_fourteen_only() -> None:
+    """Bar k closes at 100 + 3k and spans 1 around it: 3.5 from the close before it to its high."""
+    closes = [100.0 + 3 * number for number in range(16)]
+    bars = [Bar(NOON + number * 60, close, close + 0.5, close - 0.5, close) for number, close in enumerate(closes)]
+    bars[1] = Bar(NOON + 60, 103.0, 999.0, 1.0, 103.0)
+    assert market.band(bars) == pytest.approx(3.5 / 145)
+    assert market.band(bars[2:]) == pytest.approx((13 * 3.5 + 1) / 14 / 145)
+    assert market.band(bars[3:]) is None
+
+
 @PROPERTY
-@given(BARS)
+@given(BARS | LONG_BARS)
 def test_the_band_is_the_mean_of_fourteen_true_ranges_over_the_close(made: list[tuple[float, float, float]]) -> None:
     bars = [
         Bar(NOON + minute * 60, mid, mid + up, mid - down, mid + (up - down) / 2)
@@ -317,6 +329,24 @@ def test_a_jump_that_a_later_rest_ticker_confirms_is_a_price() -> None:
     stage.run(40)
     assert stage.last.state is GuardState.RUNNING
     assert stage.orders
+
+
+@pytest.mark.parametrize(
+    ("off", "agrees"), [(0.0, True), (0.0049, True), (-0.0049, True), (0.0051, False), (-0.0051, False)]
+)
+def test_a_rest_ticker_confirms_a_jump_within_half_a_percent_of_it(off: float, agrees: bool) -> None:
+    state = walk([100.0])
+    rest = RestTicker(NOON + 10, 105.0 * (1 + off), 105.0 * (1 + off))
+    assert not market.sample(state, PARAMETERS, seen(NOON + 10, 105.0), 105.0)
+    assert market.sample(state, PARAMETERS, seen(NOON + 10, 105.0, rest=rest), 105.0) is agrees
+    assert (state.jump_since is None) is agrees
+    assert [mid for _, mid in state.samples] == ([100.0, 105.0] if agrees else [100.0])
+
+
+def test_without_a_trade_there_is_nothing_to_compare_with() -> None:
+    stage = quoting()
+    stage.tick(last=None)
+    assert stage.reason("price_sanity").detail == "no trade seen"
 
 
 def test_a_jump_that_takes_itself_back_needs_no_ticker() -> None:
