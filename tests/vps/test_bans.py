@@ -51,14 +51,16 @@ def test_failed_logins_get_a_host_banned_on_the_address_family_that_it_used(atta
     assert third_is_let_in(OTHER[attacked])
 
 
-def test_the_operators_address_is_never_banned(vps: Vps) -> None:
+def test_the_operators_addresses_are_never_banned(vps: Vps) -> None:
+    """The one that Ansible comes from by itself, the other one because `host_access_never_ban` names it."""
     for address in THIRD:
         for _ in range(ALLOWED_FAILURES + 2):
-            failed = subprocess.run([*FAILED_LOGIN, f"nobody@{address}", "true"], capture_output=True, check=False)
+            login = [*FAILED_LOGIN, f"nobody@{address}", "true"]
+            failed = subprocess.run(login, capture_output=True, timeout=30, check=False)
             assert b"Permission denied" in failed.stderr
     time.sleep(BANNED_WITHIN_S)
     assert vps.answers()
-    assert "198.51.100.1\n" not in vps.run("fail2ban-client get sshd banip")
+    assert vps.run("fail2ban-client get sshd banip").split() == []
 
 
 def test_a_ban_can_be_lifted_by_hand(vps: Vps) -> None:
