@@ -36,8 +36,9 @@ def test_names_of_playbooks_can_follow_a_collections_name() -> None:
     assert all(name.replace("_", "").isalnum() for name in PLAYBOOKS)
 
 
-def test_what_changes_something_begins_with_the_preflight() -> None:
-    for playbook in set(PLAYBOOKS) - {"preflight", "status"}:
+def test_what_converges_something_begins_with_the_preflight() -> None:
+    """Not so control.yml: a mistake in a file must not stand between an operator and the kill switch."""
+    for playbook in set(PLAYBOOKS) - {"preflight", "status", "control"}:
         plays = yaml.safe_load((ROOT / "playbooks" / f"{playbook}.yml").read_text(encoding="utf-8"))
         imported = [play.get("ansible.builtin.import_playbook") for play in plays]
         before = plays[: imported.index("preflight.yml")]
