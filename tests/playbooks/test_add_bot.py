@@ -1,5 +1,6 @@
 """`add_bot.yml` up to the moment it reaches for the VPS: what it refuses, what it writes, and what it leaves alone."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -98,7 +99,7 @@ def test_it_writes_one_file_and_turns_to_that_bot_alone(tmp_path: Path, way: Way
 
     again = way.run("add_bot", inventory, "-e", "bot=bot3")
     assert "Connection refused" in again.output
-    assert "localhost                  : ok=2    changed=0" in again.output
+    assert re.search(r"^localhost +: ok=\d+ +changed=0 ", again.output, re.MULTILINE)
     assert contents(inventory) == {**before, "bots/bot3.yml": written}
 
 
