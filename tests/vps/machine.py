@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 KEYS = ROOT / "build" / "embedded_vps"
 INVENTORY = ROOT / "inventories" / "demo"
 VPS_ADDRESS = "198.51.100.10"
+VPS_ADDRESS_V6 = "2001:db8:51:100::10"
 OPERATOR = "ops"
 
 

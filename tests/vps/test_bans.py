@@ -8,9 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.vps.machine import VPS_ADDRESS, Vps, embedded_vps, embedded_vps_code, wait_until
+from tests.vps.machine import VPS_ADDRESS, VPS_ADDRESS_V6, Vps, embedded_vps, embedded_vps_code, wait_until
 
-VPS_ADDRESS_V6 = "2001:db8:51:100::10"
 THIRD = {VPS_ADDRESS: "198.51.100.77", VPS_ADDRESS_V6: "2001:db8:51:100::77"}
 OTHER = {VPS_ADDRESS: VPS_ADDRESS_V6, VPS_ADDRESS_V6: VPS_ADDRESS}
 ALLOWED_FAILURES = 5

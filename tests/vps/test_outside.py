@@ -7,9 +7,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.vps.machine import VPS_ADDRESS, Vps, embedded_vps, embedded_vps_code, wait_until
+from tests.vps.machine import VPS_ADDRESS, VPS_ADDRESS_V6, Vps, embedded_vps, embedded_vps_code, wait_until
 
-VPS_ADDRESS_V6 = "2001:db8:51:100::10"
 SSH_ALONE = {VPS_ADDRESS: {22}, VPS_ADDRESS_V6: {22}}
 ROGUE_PORT, LOOPBACK_PORT = 9999, 8081
 IMAGE = "busybox:1.36"
