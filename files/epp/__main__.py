@@ -1,4 +1,4 @@
-"""``epp report``, ``epp replay``, ``epp sweep`` and ``epp control``; also ``python -m epp``."""
+"""``epp report``, ``replay``, ``sweep``, ``journal`` and ``control``; also ``python -m epp``."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from . import control
+from .journal import command as journal_command
 from .replay import command as replay_command
 from .report import command as report_command
 
@@ -19,6 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(required=True, metavar="command")
     report_command.add_to(commands)
     replay_command.add_to(commands)
+    journal_command.add_to(commands)
     control.add_to(commands)
     options = parser.parse_args(arguments)
     try:

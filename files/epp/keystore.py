@@ -3,11 +3,13 @@
 Run inside the bot image, with ``conf`` mounted, as ``python /home/hummingbot/controllers/epp/keystore.py``. The secrets
 come as one JSON object on standard input, never as arguments or environment::
 
-    {"connector": "bitget", "password": "…", "keys": {"api_key": "…", "secret_key": "…", "passphrase": "…"}}
+    {"connector": "bitget", "password": "…", "keys": {"api_key": "…", "secret_key": "…", "passphrase": "…"},
+     "replace": true}
 
 It writes ``conf/.password_verification`` and ``conf/connectors/<connector>.yml`` (mode 0600), reads both back with the
 password, and only then puts them in the place of the old ones: if anything fails, the old keystore is as it was. A
-keystore that already holds these very secrets is left alone, since salts make two writings of the same secrets differ.
+keystore that already holds these very secrets is left alone, since salts make two writings of the same secrets differ;
+one that holds others stays when ``replace`` is false, and that is an error.
 One line of JSON on standard output says what happened, without a secret; the exit code is 0, 2 for bad input, 1 for
 anything else.
 """
@@ -39,6 +41,8 @@ class Secrets:
     connector: str
     password: str
     keys: dict[str, str]
+    replace: bool = True
+    """Whether a keystore with other secrets may be replaced."""
 
 
 def parse(text: str) -> Secrets:
@@ -66,7 +70,9 @@ def parse(text: str) -> Secrets:
     for name, value in keys.items():
         if not isinstance(value, str) or not value:
             raise InputError(f"field 'keys.{name}' is empty")
-    return Secrets(given["connector"], given["password"], dict(keys))
+    if not isinstance(given.get("replace", True), bool):
+        raise InputError("field 'replace' is neither true nor false")
+    return Secrets(given["connector"], given["password"], dict(keys), given.get("replace", True))
 
 
 class Keystore:
@@ -117,7 +123,7 @@ class Keystore:
         """Bring the keystore to ``secrets`` and say what was done.
 
         Raises:
-            InputError: Hummingbot knows no such connector, or it wants other keys.
+            InputError: Hummingbot knows no such connector, it wants other keys, or what is there may not be replaced.
         """
         from hummingbot.client.config.config_crypt import PASSWORD_VERIFICATION_WORD, ETHKeyFileSecretManger
         from hummingbot.client.config.config_helpers import ClientConfigAdapter
@@ -142,6 +148,12 @@ class Keystore:
         if same_password and self._holds(secrets.connector, fields):
             self._tighten()
             return {"changed": False, "connector": secrets.connector}
+        there = [path for path in (self.verification, self.connectors / f"{secrets.connector}.yml") if path.exists()]
+        if there and not secrets.replace:
+            raise InputError(
+                f"{' and '.join(path.name for path in there)} hold other secrets or another password, and nobody knows "
+                "who wrote them: nothing was overwritten. Remove them, and run this again"
+            )
 
         with tempfile.TemporaryDirectory(prefix=".keystore-new-", dir=self.conf) as scratch:
             new = Path(scratch)

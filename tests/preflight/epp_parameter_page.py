@@ -48,6 +48,7 @@ UNITS = (
     ("_share_limit", "share"),
     ("_ratio", "share"),
     ("_alpha", "weight"),
+    ("_max_mb", "MB"),
     ("_bps", "bp"),
     ("_ticks", "ticks"),
     ("_quote", "quote"),

@@ -26,6 +26,8 @@ from hummingbot.strategy_v2.executors.order_executor.data_types import Execution
 from hummingbot.strategy_v2.models.executor_actions import CreateExecutorAction, StopExecutorAction
 
 from ..books.csv_book import Value
+from ..books.heartbeat import Heartbeat
+from ..books.latch_file import Latched
 from ..books.ledger import Ledger, Provenance
 from ..books.requests import Request, RequestBox
 from ..core import (
@@ -34,6 +36,7 @@ from ..core import (
     DayRow,
     Decision,
     Engine,
+    EppParameters,
     Fill,
     GuardState,
     OpenOrder,
@@ -46,7 +49,10 @@ from ..core import (
     StateError,
     TradingRules,
 )
+from ..journal.recorder import JournaledEngine
+from ..journal.writer import JOURNAL, JournalWriter, Origin
 from . import routing
+from .confirmation import Confirmation, is_rehearsal, read_confirmation
 from .exchange import BitgetSpot, ExchangeOrder
 from .resting_order import RestingOrderConfig
 
@@ -63,13 +69,20 @@ AUDIT_S = 60.0
 """Between two comparisons of open orders and fills with the exchange's own lists."""
 
 TICKER_S = 15.0
-CLOCK_S = 60.0
+CLOCK_S = 20.0
+CLOCK_OFF_S = 5.0
+"""While the clocks are apart: the guard wants five comparisons before it believes it, and before it forgets it."""
+
+CONFIRMATION_S = 5.0
 FEE_S = 3600.0
 RETRY_S = 2.0
 """After a request that failed."""
 
 FILLS_OVERLAP_S = 60.0
 """Fills are asked for from so long before the last complete list: the exchange lists them with a delay."""
+
+UNLISTED_S = 5.0
+"""An order whose cancel is so old and that the exchange does not list is gone, whether or not Hummingbot has heard."""
 
 LOST_EXECUTOR_S = 10.0
 """An executor that Hummingbot does not show after so long was never made."""
@@ -89,6 +102,8 @@ class Slot:
     """The order's id at the exchange, once the executor has placed it."""
     state: OrderState = OrderState.PENDING
     remaining: Decimal = Decimal(0)
+    stopped: float = 0.0
+    """When its cancel was asked for."""
 
 
 class Desk:
@@ -126,9 +141,17 @@ class Desk:
         parameters = config.parameters()
         for warning in parameters.warnings():
             log.warning(f"Configuration: {warning}.")
+        self._obeyed: dict[str, str] = {}
+        """Requests carried out and not yet answered, with the answer: kept, so that none is ever carried out twice."""
         state, self._fills_known_until, self._reconciling = self._load_state()
-        self._engine = Engine(parameters, state)
+        if latched := self._ledger.latched():
+            state.stay_latched(latched.code, latched.detail, latched.ts)
+        self._journal = self._make_journal(parameters)
+        self._engine = (
+            Engine(parameters, state) if self._journal is None else JournaledEngine(parameters, state, self._journal)
+        )
         self._requests = RequestBox(self._ledger.state_directory)
+        self._heartbeat = Heartbeat(self._ledger.state_directory)
 
         self._prefix = ""
         self._slots: dict[str, Slot] = {}
@@ -139,6 +162,8 @@ class Desk:
         self._orders_on_exchange: int | None = None
         self._swept = False
         self._routing_agrees = True
+        self._confirmation = Confirmation("", None)
+        self._confirmation_read = 0.0
         self._fee: float | None = None
         self._rest: RestTicker | None = None
         self._clock: ClockSample | None = None
@@ -154,6 +179,8 @@ class Desk:
         self._tick_ms = 0.0
         self._opened = time.time()
         self._first_quote: float | None = None
+        self._unsaved = False
+        """Whether something that a restart must not forget could not be written yet."""
         self._leaving = False
 
     # -- start
@@ -182,12 +209,33 @@ class Desk:
         for name, work in (
             ("start", self._start()),
             ("ticker", self._repeat(TICKER_S, self._read_ticker)),
-            ("clock", self._repeat(CLOCK_S, self._read_clock)),
+            ("clock", self._compare_clocks()),
             ("fee", self._repeat(FEE_S, self._read_fee)),
             ("bars", self._seed_bars()),
             ("direct cancels", self._sweep_when_wanted()),
         ):
             self._tasks.append(asyncio.create_task(work, name=f"epp {name}"))
+
+    def _make_journal(self, parameters: EppParameters) -> JournalWriter | None:
+        """Where every call of the core is written down; None when the configuration keeps no journal."""
+        if not parameters.journal_max_mb:
+            return None
+        config = self._config
+        return JournalWriter(
+            self._ledger.directory / JOURNAL,
+            Origin(
+                instance=config.instance_name,
+                variant=config.variant,
+                mode=config.mode,
+                market_source=config.market_source,
+                speed=config.speed,
+                strategy_hash=config.strategy_hash,
+                config_hash=config.config_hash,
+            ),
+            parameters,
+            max_bytes=parameters.journal_max_mb * 1_000_000,
+            warn=self._log.warning,
+        )
 
     def _load_state(self) -> tuple[State, float, str]:
         """The engine's state, the moment up to which fills are known, and why it is not the old one."""
@@ -195,8 +243,11 @@ class Desk:
         loaded = self._ledger.load_state()
         if loaded.body is not None:
             try:
-                return State.from_dict(loaded.body["engine"]), float(loaded.body["fills_known_until"]), ""
-            except (StateError, KeyError, TypeError, ValueError) as error:
+                self._obeyed = {str(name): str(said) for name, said in loaded.body.get("obeyed", {}).items()}
+                state = State.from_dict(loaded.body["engine"])
+                # Why it had to reconcile when it ended, or was restored from a backup: that is still to be done.
+                return state, float(loaded.body["fills_known_until"]), state.guard.reconcile
+            except (StateError, AttributeError, KeyError, TypeError, ValueError) as error:
                 loaded = self._ledger.refuse_state(f"it cannot be used ({type(error).__name__}: {error})")
         why = loaded.set_aside or ""
         if not why and self._ledger.fills_written:
@@ -226,7 +277,14 @@ class Desk:
             await self._until_done("audit", self._audit)
 
     async def _check_routing(self) -> None:
-        lines = await routing.disagreements(self._config.mode)
+        mode: routing.Mode = self._config.mode
+        if mode == "live" and is_rehearsal():
+            mode = "paper"
+        lines = await routing.disagreements(mode)
+        if why := routing.key_objection(mode, str(self._connector._api_key)):
+            lines.append(why)
+        if not lines and (refusal := await self._exchange.key_refusal()):
+            lines = [f"mode is {self._config.mode}, but the exchange there does not know the bot's key ({refusal})"]
         self._routing_agrees = not lines
         for line in lines:
             self._log.critical(f"Routing: {line}.")
@@ -244,12 +302,29 @@ class Desk:
         raise OSError("own orders are still open after their cancels")
 
     async def _read_open_orders(self) -> list[ExchangeOrder]:
-        """Own orders as the exchange lists them now; also counts the others."""
+        """Own orders as the exchange lists them now; also counts the others, and forgets what is gone."""
+        asked = time.time()
         orders = await self._exchange.open_orders()
         own = [order for order in orders if order.client_id.startswith(self._prefix)]
         self._foreign = len(orders) - len(own)
         self._orders_on_exchange = len(own)
+        self._let_go(asked, {order.client_id for order in own})
         return own
+
+    def _let_go(self, asked: float, listed: set[str]) -> None:
+        """Forget cancelled orders that are not in a list which was asked for after they had time to go.
+
+        Hummingbot learns of a cancel by its private socket or a poll; with both away, an order would seem to outlive
+        its cancel. One that the exchange has not acknowledged yet may still arrive: its absence proves nothing.
+        """
+        for slot in list(self._slots.values()):
+            if slot.state is not OrderState.CANCELLING or not slot.client_id or slot.client_id in listed:
+                continue
+            order = self._connector._order_tracker.fetch_order(slot.client_id)
+            if slot.stopped + UNLISTED_S < asked and order is not None and order.exchange_order_id is not None:
+                self._log.warning(f"Order {slot.client_id} is not listed any more: it is gone, though nobody said so.")
+                self._engine.on_cancel(slot.key, time.time())
+                self._forget(slot)
 
     async def _book_missed(self) -> None:
         """Fetch and book the fills since the last complete list."""
@@ -305,6 +380,16 @@ class Desk:
 
     async def _read_ticker(self) -> None:
         self._rest = await self._exchange.ticker()
+
+    async def _compare_clocks(self) -> None:
+        while True:
+            await self._until_done("clock", self._read_clock)
+            await asyncio.sleep(CLOCK_OFF_S if self._clock_is_off() else CLOCK_S)
+
+    def _clock_is_off(self) -> bool:
+        sample, decision = self._clock, self._decision
+        apart = sample is not None and abs(sample.offset_s) - sample.round_trip_s / 2 > self._config.clock_soft_s
+        return apart or (decision is not None and any(reason.code == "clock" for reason in decision.reasons))
 
     async def _read_clock(self) -> None:
         self._clock = await self._exchange.clock()
@@ -448,8 +533,10 @@ class Desk:
         now = time.time()
         try:
             self._work(now, executors)
+            self._beat()
         except Exception as error:
             self._on_exception(error)
+            self._decide_blind(now)
         self._tick_ms = (time.perf_counter() - started) * 1000
         try:
             self._write_minute(now)
@@ -461,13 +548,49 @@ class Desk:
         self._engine.on_exception(time.time(), f"{type(error).__name__}: {error}")
         self._stop([slot for slot in self._slots.values() if slot.state is not OrderState.CANCELLING])
 
+    def _decide_blind(self, now: float) -> None:
+        """Decide after a tick that failed, on the orders alone: a pause or a stop must not depend on what raises."""
+        try:
+            decision = self._engine.decide(
+                Snapshot(
+                    ts=now,
+                    bid=None,
+                    ask=None,
+                    last=None,
+                    book_age_s=0.0,
+                    base_total=None,
+                    base_available=None,
+                    quote_total=None,
+                    quote_available=None,
+                    maker_fee=None,
+                    rules=None,
+                    orders=self._open_orders(now),
+                    connector_ready=False,
+                    start_swept=self._swept,
+                    routing_agrees=self._routing_agrees,
+                    foreign_orders=self._foreign,
+                    unconfirmed=self._confirmation.objection,
+                    max_notional=self._confirmation.max_notional,
+                    orders_on_exchange=self._orders_on_exchange,
+                )
+            )
+            self._unsaved |= decision.persist
+            self._tell(decision)
+            self._decision = decision
+            self._cancel(decision)
+            self._save_state()
+        except Exception as error:  # counted already, as the tick's own
+            self._log.error(f"After the failed tick: {error!r}.")
+
     def _work(self, now: float, executors: Mapping[str, Any]) -> None:
         self._obey(now)
         self._look_after_slots(now, executors)
+        self._look_at_confirmation(now)
         decision = self._engine.decide(self._snapshot(now))
         self._tell(decision)
         self._decision = decision
-        if decision.persist:
+        self._unsaved |= decision.persist
+        if self._unsaved:
             self._save_state()
         for row in decision.day_rows:
             self._write_day(row)
@@ -475,6 +598,13 @@ class Desk:
             self._bars_wanted.set()
         self._cancel(decision)
         self._place(decision, now)
+
+    def _look_at_confirmation(self, now: float) -> None:
+        """A bot for money has to be confirmed, again and again; one on paper risks nothing."""
+        config = self._config
+        if config.mode == "live" and now >= self._confirmation_read + CONFIRMATION_S:
+            self._confirmation_read = now
+            self._confirmation = read_confirmation(config.instance_name, config.strategy_hash, config.config_hash, now)
 
     def _snapshot(self, now: float) -> Snapshot:
         pair = self._config.trading_pair
@@ -500,6 +630,8 @@ class Desk:
             routing_agrees=self._routing_agrees,
             foreign_orders=self._foreign,
             kill_file=self._ledger.killed,
+            unconfirmed=self._confirmation.objection,
+            max_notional=self._confirmation.max_notional,
             rest=self._rest,
             clock=self._clock,
             orders_on_exchange=self._orders_on_exchange,
@@ -581,7 +713,7 @@ class Desk:
                 price=slot.placement.price,
                 remaining=slot.remaining,
                 level=slot.placement.level,
-                age_s=max(0.0, now - slot.asked),
+                asked_ts=slot.asked,
                 state=slot.state,
             )
             for slot in self._slots.values()
@@ -593,7 +725,7 @@ class Desk:
                 price=order.price,
                 remaining=order.remaining,
                 level=-1,
-                age_s=max(0.0, now - order.created),
+                asked_ts=order.created,
             )
             for order in self._strays.values()
         ]
@@ -602,8 +734,9 @@ class Desk:
     def _cancel(self, decision: Decision) -> None:
         self._stop([self._slots[key] for key in decision.cancel if key in self._slots])
         for key in decision.direct_cancel:
-            if key in self._slots:
-                self._slots[key].state = OrderState.CANCELLING
+            slot = self._slots.get(key)
+            if slot is not None and slot.state is not OrderState.CANCELLING:
+                slot.state, slot.stopped = OrderState.CANCELLING, time.time()
         direct = {self._slots[key].client_id if key in self._slots else key for key in decision.direct_cancel}
         direct |= {key for key in decision.cancel if key in self._strays}
         if decision.direct_cancel_all:
@@ -615,6 +748,7 @@ class Desk:
     def _stop(self, slots: list[Slot]) -> None:
         for slot in slots:
             slot.state = OrderState.CANCELLING
+            slot.stopped = time.time()
         self._send(
             [
                 StopExecutorAction(controller_id=self._config.id, executor_id=slot.key, keep_position=True)
@@ -672,13 +806,17 @@ class Desk:
 
     def _obey(self, now: float) -> None:
         for request in self._requests.pending():
-            try:
-                said = self._carry_out(request, now)
-            except Exception as error:
-                said = f"refused: {error}"
-            self._log.warning(f"Operator: {request.action} ({request.reason}): {said}.")
+            name = request.path.name
+            if name not in self._obeyed:
+                try:
+                    said = self._carry_out(request, now)
+                except Exception as error:
+                    said = f"refused: {error}"
+                self._log.warning(f"Operator: {request.action} ({request.reason}): {said}.")
+                self._obeyed[name] = said
             self._save_state()
-            self._requests.answer(request, said)
+            self._requests.answer(request, self._obeyed[name])
+            del self._obeyed[name]
 
     def _carry_out(self, request: Request, now: float) -> str:
         if request.action == "pause":
@@ -695,7 +833,13 @@ class Desk:
     # -- books
 
     def _save_state(self) -> None:
-        self._ledger.save_state({"engine": self._engine.state.to_dict(), "fills_known_until": self._fills_known_until})
+        state = self._engine.state
+        latch = state.guard.latch
+        self._ledger.save_state(
+            {"engine": state.to_dict(), "fills_known_until": self._fills_known_until, "obeyed": self._obeyed},
+            None if latch is None else Latched(latch.code, latch.detail, latch.ts),
+        )
+        self._unsaved = False
 
     def _write_minute(self, now: float) -> None:
         minute = int(now // 60)
@@ -705,6 +849,12 @@ class Desk:
         del row["ts"]
         self._ledger.write_minute(now, _cells(row) | {"tick_ms": round(self._tick_ms, 3)})
         self._minute = minute
+
+    def _beat(self) -> None:
+        """Tell the watchdog that a tick went well, when the exchange was heard last, and which orders are out."""
+        now = time.time()
+        orders = {slot.client_id for slot in self._slots.values() if slot.client_id} | set(self._strays)
+        self._heartbeat.beat(now, max(now - self._book_age(now), self._exchange.answered), orders)
 
     def _write_day(self, row: DayRow) -> None:
         cells = dataclasses.asdict(row)
@@ -776,6 +926,8 @@ class Desk:
             )
         self._save_state()
         self._ledger.close()
+        if self._journal is not None:
+            self._journal.close()
 
     # -- what others see
 

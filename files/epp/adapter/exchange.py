@@ -33,6 +33,7 @@ CANDLES = "/api/v2/spot/market/candles"
 TICKERS = "/api/v2/spot/market/tickers"
 TIME = "/api/v2/public/time"
 TRADE_RATE = "/api/v2/common/trade-rate"
+ASSETS = "/api/v2/spot/account/assets"
 
 _LIMITS = (
     # The connector signs the throttler's limit id as the request's path: every path needs a limit of its own name.
@@ -43,6 +44,9 @@ _LIMITS = (
 
 _ORDER_GONE = ("40768", "80011", "40819", "43020", "43025", "43001", "45057", "31007", "43033")
 """Bitget's codes for an order that is not there (any more)."""
+
+_KEY_UNKNOWN = ("40006", "40009", "40012", "40036", "40037")
+"""Bitget's codes for a key that is not one of this exchange's, a wrong passphrase or secret included."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +75,26 @@ class BitgetSpot:
     def __init__(self, connector: Any, trading_pair: str) -> None:
         self._connector = connector
         self._trading_pair = trading_pair
+        self.answered = 0.0
+        """When the exchange last answered a request, unix seconds; only a good answer counts."""
         self.base, self.quote = trading_pair.split("-")
         self.symbol = self.base + self.quote
         connector.throttler.add_rate_limits(list(_LIMITS))
+
+    async def key_refusal(self) -> str:
+        """Why the exchange does not take the connector's key for one of its own; empty when it does.
+
+        Raises:
+            OSError: the exchange did not answer, or refused for another reason.
+        """
+        try:
+            await self._request(RESTMethod.GET, ASSETS, signed=True)
+        except OSError as error:
+            codes = [code for code in _KEY_UNKNOWN if f'"code":"{code}"' in str(error).replace(" ", "")]
+            if codes:
+                return f"Bitget's code {codes[0]}"
+            raise
+        return ""
 
     async def open_orders(self) -> list[ExchangeOrder]:
         """All open orders of the account, whatever the pair and whoever placed them.
@@ -252,6 +273,7 @@ class BitgetSpot:
             )
         except TimeoutError:
             raise OSError(f"{path}: no answer within {TIMEOUT_S:.0f} s") from None
+        self.answered = time.time()
         if not isinstance(answer, dict) or answer.get("code", "00000") != "00000":
             raise OSError(f"{path}: {answer}")
         return answer

@@ -4,6 +4,9 @@ A paper bot must never speak to the exchange, a live one never to the simulator.
 is the bot's own proof of it before it quotes. Both signs must agree with the mode: the addresses behind the names
 (the simulator has private ones, the exchange has public ones) and the certificate shown there (the simulator's own
 authority names itself, and a paper bot trusts no other).
+
+A rehearsal's bot is live and trades on a paper exchange: here it counts as one on paper, so that it can never meet the
+exchange itself, nor use a key of it.
 """
 
 from __future__ import annotations
@@ -21,6 +24,9 @@ SIMULATOR_AUTHORITY = "paper exchange"
 """Begins the common name of the simulator's certificate authority."""
 
 TIMEOUT_S = 10.0
+
+PAPER_KEY = "paper_"
+"""How the keys begin that are made for paper exchanges; the exchange's own begin otherwise."""
 
 Mode = Literal["paper", "live"]
 
@@ -61,6 +67,15 @@ async def look_up(host: str) -> Destination:
         writer.close()
     names = dict(pair[0] for pair in certificate.get("issuer", ()))
     return Destination(host, addresses, str(names.get("commonName", "")))
+
+
+def key_objection(mode: Mode, api_key: str) -> str:
+    """Why a bot of this mode may not use this key; empty when it may. The key is not in it."""
+    if mode == "paper" and not api_key.startswith(PAPER_KEY):
+        return "mode is paper, but the API key is none that was made for a paper exchange"
+    if mode == "live" and api_key.startswith(PAPER_KEY):
+        return "mode is live, but the API key was made for a paper exchange"
+    return ""
 
 
 def objection(mode: Mode, destination: Destination) -> str:

@@ -1,4 +1,4 @@
-"""The three CSV books and the state file of one bot, written in an order that a crash cannot break.
+"""The three CSV books, the state file and the latch of one bot, written in an order that a crash cannot break.
 
 A fill goes to ``fills.csv`` first, synced, and only then into the state file. So the state never knows a fill that
 the book has not, and whatever a crash leaves out of both is asked of the exchange again at the next start:
@@ -21,6 +21,7 @@ from typing import Any
 
 from .columns import DAILY, FILLS, MINUTE
 from .csv_book import CsvBook, Repair, Value, format_timestamp, read_rows
+from .latch_file import Latched, LatchFile
 from .state_file import Loaded, Owner, StateFile
 
 KILL_FILE = "kill"
@@ -78,6 +79,7 @@ class Ledger:
         self._state = StateFile(
             self.state_directory, Owner(instance=provenance.instance, variant=provenance.variant, mode=provenance.mode)
         )
+        self._latch = LatchFile(self.state_directory, provenance.mode)
         self.fills = CsvBook(self.directory / "fills.csv", FILLS, now)
         self.minutes = CsvBook(self.directory / "minute.csv", MINUTE, now)
         self.days = CsvBook(self.directory / "daily.csv", DAILY, now)
@@ -112,14 +114,24 @@ class Ledger:
         """Set the state file aside for a reason found in its body."""
         return self._state.set_aside(reason, self._now)
 
-    def save_state(self, body: Mapping[str, Any]) -> None:
-        """Replace the state file, after every fill it knows is in the book.
+    def latched(self) -> Latched | None:
+        """The hard stop that was latched, whatever became of the state file."""
+        return self._latch.read()
+
+    def save_state(self, body: Mapping[str, Any], latched: Latched | None = None) -> None:
+        """Replace the state file, after every fill it knows is in the book, and the latch beside it.
+
+        A latch is on disk before the state that has it, and is gone only after the state that has it no more.
 
         Raises:
             OSError: the disk refused; the old state stands.
         """
         self._write_waiting()
+        if latched is not None:
+            self._latch.write(latched)
         self._state.save(body)
+        if latched is None:
+            self._latch.write(None)
 
     def book_fill(self, ts: float, trade_id: str, cells: Mapping[str, Value]) -> bool:
         """Write a fill's row, unless the book has it.

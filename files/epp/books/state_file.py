@@ -8,12 +8,13 @@ is set aside under a telling name, never overwritten and never read halfway.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+from . import durable_file
 
 SCHEMA = 1
 """Raise it when an older program could not read what this one writes."""
@@ -93,22 +94,7 @@ class StateFile:
             "body": body,
         }
         data = json.dumps(document, separators=(",", ":"), allow_nan=False).encode()
-        temporary = self.path.with_suffix(".json.tmp")
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o640)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(self.path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
-        directory = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
+        durable_file.replace(self.path, data)
 
     def _objection(self, document: Any) -> str:
         if not isinstance(document, dict) or not isinstance(document.get("body"), dict):

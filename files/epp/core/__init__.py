@@ -1,7 +1,7 @@
 """The pure strategy core: time and market state come in as values, decisions go out as values. No I/O, no clock."""
 
 from .config import EppParameters, RegimeParameters, Regimes
-from .engine import Engine
+from .engine import Engine, RunMemory
 from .state import State, StateError
 from .values import (
     Bar,
@@ -46,6 +46,7 @@ __all__ = [
     "Regimes",
     "ResetRecord",
     "RestTicker",
+    "RunMemory",
     "Side",
     "Snapshot",
     "State",

@@ -13,6 +13,8 @@ from .values import Regime
 
 REFERENCE_FEE: Final = 0.0010
 """Maker fee for which the regimes' widths are stated; widths scale with the account's fee over it."""
+LEVELS_MOST: Final = 10
+"""Levels a side that a configuration may ask for."""
 
 
 class _Frozen(BaseModel):
@@ -26,8 +28,8 @@ class RegimeParameters(_Frozen):
     spread_max_pct: float = Field(
         gt=0, le=0.2, description="Width quoted at the turnover cap; a spread floor above it pauses quoting (`edge`)."
     )
-    levels_min: int = Field(ge=1, le=10, description="Levels a side at the turnover cap.")
-    levels_max: int = Field(ge=1, le=10, description="Levels a side up to a turnover of 1.")
+    levels_min: int = Field(ge=1, le=LEVELS_MOST, description="Levels a side at the turnover cap.")
+    levels_max: int = Field(ge=1, le=LEVELS_MOST, description="Levels a side up to a turnover of 1.")
     refresh_s: float = Field(ge=5, le=3600, description="Age from which a misplaced order is replaced, seconds.")
     target_base_pct: float = Field(gt=0, lt=1, description="Share of equity to hold in base.")
     order_size_pct: float = Field(gt=0, le=0.1, description="Value of one order as a share of equity.")
@@ -288,6 +290,11 @@ class EppParameters(_Frozen):
     exceptions_max: int = Field(3, ge=1, le=100, description="Exceptions in a row: hard_stop.")
     window_tolerance_pct: float = Field(
         0.05, gt=0, le=0.5, description="The validation window opens this near to the target."
+    )
+
+    # Journal
+    journal_max_mb: int = Field(
+        128, ge=0, le=100_000, description="Most disk that the journal of decisions may take, MB; 0 keeps none."
     )
 
     @cached_property

@@ -61,7 +61,7 @@ def observe(state: MarkoutState, parameters: EppParameters, ts: float, mid: floa
     state.pending = waiting
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Costs:
     """Costs of one fill, as fractions of price."""
 

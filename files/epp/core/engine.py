@@ -7,7 +7,7 @@ from typing import Final
 
 from . import costs, guard, inventory, market, quoting, regime, sizing, spread, turnover
 from . import ledger as books
-from .config import REFERENCE_FEE, EppParameters
+from .config import REFERENCE_FEE, EppParameters, RegimeParameters
 from .state import QuotedOrder, State
 from .values import (
     Bar,
@@ -32,10 +32,18 @@ _FEE_MAX: Final = 0.01
 """A maker fee over 1 % is a misreading, not a fee."""
 _QUOTED_KEPT: Final = 400
 _BACKOFF_MAX_S: Final = 300.0
+_NO_LIMIT: Final = float("inf")
+_NO_SLOTS: Final[frozenset[str]] = frozenset()
 
 
 def _quoted_key(side: Side, price: Decimal) -> str:
     return f"{side}:{float(price)!r}"
+
+
+def _oldest_age(snapshot: Snapshot) -> float | None:
+    if not snapshot.orders:
+        return None
+    return max(0.0, snapshot.ts - min(order.asked_ts for order in snapshot.orders))
 
 
 @dataclass(slots=True)
@@ -44,35 +52,82 @@ class _Figures:
 
     mid: float | None = None
     base_pct: float | None = None
+    turnover_x: float = 0.0
     cost: costs.Costs | None = None
     floor: float | None = None
     spread: float | None = None
-    skew: float | None = None
-    margin: float | None = None
-    levels: int = 0
+    inputs: quoting.QuoteInputs | None = None
+
+
+@dataclass(slots=True)
+class _InForce:
+    """The regime in force and the widths that the account's fee makes of its own."""
+
+    regime: Regime
+    fee: float
+    parameters: RegimeParameters
+    spread_min: float
+    spread_max: float
+
+
+@dataclass(frozen=True, slots=True)
+class RunMemory:
+    """What the engine remembers of its run beyond the state, between two decisions. A restart forgets it."""
+
+    started: bool = False
+    """Whether the start was found to have enough capital."""
+    fee: float | None = None
+    """The last maker fee known."""
+
+
+@dataclass(slots=True)
+class _Funds:
+    """The balances, and the same as floats."""
+
+    exact: tuple[Decimal | None, Decimal | None, Decimal | None, Decimal | None]
+    base: float
+    quote: float
+    free_base: float
+    free_quote: float
 
 
 class Engine:
     """EPP v2.4. One per bot; not thread-safe; time only comes in with its arguments."""
 
-    def __init__(self, parameters: EppParameters, state: State) -> None:
-        """Resume from ``state``, which the engine owns and changes from now on."""
+    def __init__(self, parameters: EppParameters, state: State, run: RunMemory | None = None) -> None:
+        """Resume from ``state``, which the engine owns and changes from now on.
+
+        Args:
+            parameters: the strategy's.
+            state: what survives a restart.
+            run: what does not; given to go on in the middle of a run, as the journal's replay does.
+        """
         self.parameters = parameters
         self.state = state
         self._events: list[Event] = []
-        self._started = False
+        run = run or RunMemory()
+        self._started = run.started
         self._latch_said = state.guard.latch
-        self._fee: float | None = None
+        self._fee = run.fee
         self._fee_checked: float | None = None
         self._fee_refusal = ""
+        self._role = guard.role(parameters)
+        self._in_force: _InForce | None = None
+        self._funds: _Funds | None = None
+        self._standing: quoting.Standing | None = None
         self._snapshot: Snapshot | None = None
         self._figures = _Figures()
+
+    @property
+    def run_memory(self) -> RunMemory:
+        """What another engine needs, with the state, to go on as this one would after its last decision."""
+        return RunMemory(self._started, self._fee)
 
     # ---- the tick
 
     def decide(self, snapshot: Snapshot) -> Decision:
         """What to do now."""
-        state, parameters = self.state, self.parameters
+        state = self.state
         memory = state.guard
         self._snapshot = snapshot
         self._figures = _Figures()
@@ -85,10 +140,9 @@ class Engine:
         # The fills made while the bot was down belong to their own day: it ends when they are booked.
         if snapshot.start_swept and books.roll(state.ledger, memory.state, snapshot.ts):
             self._say(snapshot.ts, "day_roll", books.day_name(state.ledger.day.day))
-        role = guard.role(parameters)
-        if role is not None:
+        if self._role is not None:
             self._watch(snapshot)
-            return self._conclude(snapshot, [role], alerts, quotes=None, hold=True)
+            return self._conclude(snapshot, [self._role], alerts, quotes=None, hold=True)
         guard.at_once(memory, snapshot)
         hold = self._look(snapshot, reasons, alerts)
         quotes = self._quotes(snapshot, reasons)
@@ -130,7 +184,8 @@ class Engine:
             return False
         ledger = state.ledger
         books.mark(ledger, base, quote, mid, snapshot.ts)
-        share = inventory.base_share(float(base), float(quote), mid)
+        funds = self._funds_of(snapshot)
+        share = inventory.base_share(funds.base, funds.quote, mid)
         self._figures.base_pct = share
         target = inventory.move_target(
             state.target, parameters, parameters.regime(state.regime.regime).target_base_pct, snapshot.ts
@@ -157,6 +212,8 @@ class Engine:
             )
         if memory.operator_pause:
             reasons.append(guard.pause("operator_pause", memory.operator_pause, "ends with the operator's resume"))
+        if snapshot.unconfirmed:
+            reasons.append(guard.pause("expired", snapshot.unconfirmed, "ends with a new go-live confirmation"))
         if not snapshot.start_swept:
             reasons.append(
                 guard.pause(
@@ -170,12 +227,11 @@ class Engine:
             reasons.append(guard.pause("price_sanity", insane, "ends when book, last trade and REST ticker agree"))
         readable = guard.balances(memory, parameters, snapshot, ledger, reasons)
         usable = readable and not insane and not feed and self._mark(snapshot)
+        turnover_x = self._figures.turnover_x = books.turnover(ledger)
         if ledger.opened:
             guard.limits(memory, parameters, ledger, ts, reasons)
-            if books.turnover(ledger) >= parameters.turnover_cap_x:
-                reasons.append(
-                    guard.reduce("turnover_cap", f"{books.turnover(ledger):.2f}x today", "ends at 00:00 UTC")
-                )
+            if turnover_x >= parameters.turnover_cap_x:
+                reasons.append(guard.reduce("turnover_cap", f"{turnover_x:.2f}x today", "ends at 00:00 UTC"))
         if len(state.market.bars) < market.ATR_BARS:
             reasons.append(
                 guard.pause(
@@ -235,14 +291,13 @@ class Engine:
             return None
         band = state.market.band
         mid, bid, ask = figures.mid, snapshot.bid, snapshot.ask
-        in_regime = parameters.regime(state.regime.regime)
         if mid is None or bid is None or ask is None or band is None or state.market.jump_since is not None:
             if memory.edge.shut:
                 memory.edge.low_since = None
                 reasons.append(self._no_edge("the floor is unknown"))
             return None
 
-        turnover_x = books.turnover(ledger)
+        turnover_x = figures.turnover_x
         ratio = turnover.ratio(parameters, turnover_x)
         cost = costs.costs(
             parameters, fee, state.market.drift_ewma, costs.current_markout(state.markout, parameters, ts)
@@ -255,10 +310,9 @@ class Engine:
             tick=float(snapshot.rules.tick) / mid,
             market_spread=(ask - bid) / mid,
         )
-        scale = parameters.width_scale(state.regime.regime, fee)
-        spread_max = in_regime.spread_max_pct * scale
-        spread_min = in_regime.spread_min_pct * scale * guard.widening(memory, parameters, ts)
-        width = spread.quoted(spread_min, spread_max, ratio, floor)
+        in_force = self._regime_in_force(fee)
+        in_regime, spread_max = in_force.parameters, in_force.spread_max
+        width = spread.quoted(in_force.spread_min * guard.widening(memory, parameters, ts), spread_max, ratio, floor)
         figures.cost, figures.floor, figures.spread = cost, floor, width
         if not spread.gate(memory.edge, parameters, floor, spread_max, ts):
             reasons.append(
@@ -276,12 +330,14 @@ class Engine:
                 )
             )  # fmt: skip
         skew = inventory.skew(parameters, share, target)
-        reducing = any(reason.state is GuardState.REDUCE_ONLY for reason in reasons)
+        reducing = bool(reasons) and any(reason.state is GuardState.REDUCE_ONLY for reason in reasons)
         in_shock = state.regime.regime is Regime.HIGH_VOL_SHOCK
         guard.trim(memory.placements, ts - 60)
+        funds = self._funds_of(snapshot)
         inputs = quoting.QuoteInputs(
             bid=bid,
             ask=ask,
+            ts=ts,
             mid=mid,
             last=snapshot.last if snapshot.last is not None else mid,
             spread=width,
@@ -291,24 +347,43 @@ class Engine:
             levels=turnover.levels(in_regime, ratio),
             regime=in_regime,
             equity=float(ledger.equity),
-            base=float(snapshot.base_total or 0),
-            quote=float(snapshot.quote_total or 0),
-            free_base=float(snapshot.base_available or 0),
-            free_quote=float(snapshot.quote_available or 0),
+            base=funds.base,
+            quote=funds.quote,
+            free_base=funds.free_base,
+            free_quote=funds.free_quote,
             buy_to=target if reducing else parameters.max_base_pct,
             sell_to=target if reducing else parameters.min_base_pct,
+            notional_to=_NO_LIMIT if snapshot.max_notional is None else snapshot.max_notional,
             buys=not reducing or share < target,
             sells=not reducing or share > target,
             requote_older_than=ts - state.regime.since if in_shock else float("inf"),
             budget=parameters.max_placements_per_min - len(memory.placements),
-            resting_slots=frozenset(name for name, rest in memory.backoff.items() if rest.until > ts),
+            resting_slots=(
+                frozenset(name for name, rest in memory.backoff.items() if rest.until > ts)
+                if memory.backoff
+                else _NO_SLOTS
+            ),
         )
-        figures.skew, figures.levels = skew, inputs.levels
-        sides = [side for side, on in ((Side.BUY, inputs.buys), (Side.SELL, inputs.sells)) if on]
-        if sides:
-            nearest = min(quoting.distances(parameters, inputs, side)[0] for side in sides)
-            figures.margin = cost.margin(nearest)
+        figures.inputs = inputs
         return inputs
+
+    def _funds_of(self, snapshot: Snapshot) -> _Funds:
+        """The snapshot's balances; what did not change is not made anew."""
+        exact = (snapshot.base_total, snapshot.quote_total, snapshot.base_available, snapshot.quote_available)
+        known = self._funds
+        if known is None or known.exact != exact:
+            known = self._funds = _Funds(exact, *(float(amount or 0) for amount in exact))
+        return known
+
+    def _regime_in_force(self, fee: float) -> _InForce:
+        regime_now, known = self.state.regime.regime, self._in_force
+        if known is None or known.regime is not regime_now or known.fee != fee:
+            found = self.parameters.regime(regime_now)
+            scale = self.parameters.width_scale(regime_now, fee)
+            known = self._in_force = _InForce(
+                regime_now, fee, found, found.spread_min_pct * scale, found.spread_max_pct * scale
+            )
+        return known
 
     def _no_edge(self, detail: str) -> Reason:
         return guard.pause(
@@ -338,17 +413,19 @@ class Engine:
                 Reason(memory.latch.code, GuardState.HARD_STOP, memory.latch.detail + held, guard.RESET_ENDS)
             )
         state = guard.gravest(reasons)
-        reasons.sort(key=lambda reason: _GRAVITY[reason.state])
+        if len(reasons) > 1:
+            reasons.sort(key=lambda reason: _GRAVITY[reason.state])
         cancel: tuple[str, ...] = ()
         place: tuple[Placement, ...] = ()
-        if state in (GuardState.HARD_STOP, GuardState.SOFT_PAUSE):
+        if state is GuardState.HARD_STOP or state is GuardState.SOFT_PAUSE:
             cancel = tuple(order.order_id for order in snapshot.orders if order.state is not OrderState.CANCELLING)
         elif quotes is not None and snapshot.rules is not None and not hold:
             self._forgive(snapshot.orders)
-            orders = self._as_known(snapshot.orders)
-            planned = quoting.plan(self.parameters, quotes, snapshot.rules, orders, hold=stuck)
+            standing = self._standing_of(self._as_known(snapshot.orders), quotes)
+            planned = quoting.plan(self.parameters, quotes, snapshot.rules, standing, hold=stuck)
             cancel, place = planned.cancel, planned.place
-        cancel = tuple(order_id for order_id in cancel if order_id not in memory.cancelling)
+        if cancel:
+            cancel = tuple(order_id for order_id in cancel if order_id not in memory.cancelling)
         for order_id in cancel:
             memory.cancelling[order_id] = guard.CancelTrack(ts)
             memory.cancels.append(ts)
@@ -377,11 +454,19 @@ class Engine:
     def _as_known(self, orders: tuple[OpenOrder, ...]) -> tuple[OpenOrder, ...]:
         """Orders whose cancel was asked for are on their way out, whatever the connector still says."""
         cancelling = self.state.guard.cancelling
-        if not cancelling:
+        if not cancelling or all(
+            order.state is OrderState.CANCELLING or order.order_id not in cancelling for order in orders
+        ):
             return orders
         return tuple(
             replace(order, state=OrderState.CANCELLING) if order.order_id in cancelling else order for order in orders
         )
+
+    def _standing_of(self, orders: tuple[OpenOrder, ...], inputs: quoting.QuoteInputs) -> quoting.Standing:
+        known = self._standing
+        if known is None or orders is not known.orders or inputs.base != known.base or inputs.quote != known.quote:
+            known = self._standing = quoting.Standing(orders, inputs.base, inputs.quote, known)
+        return known
 
     def _forgive(self, orders: tuple[OpenOrder, ...]) -> None:
         """A slot whose order rests has no refusal to back off from."""
@@ -410,7 +495,7 @@ class Engine:
             self._latch_said = memory.latch
             if memory.latch is not None:
                 self._say(ts, "latch", f"{memory.latch.code}: {memory.latch.detail}; {guard.RESET_ENDS}")
-        codes = list(dict.fromkeys(reason.code for reason in reasons))
+        codes = list(dict.fromkeys(reason.code for reason in reasons)) if reasons else []
         if state is memory.state and codes == memory.codes:
             return
         counts = self.state.ledger.day.reasons
@@ -428,6 +513,8 @@ class Engine:
         self._events.append(Event(ts, code, detail))
 
     def _said(self) -> tuple[Event, ...]:
+        if not self._events:
+            return ()
         said = tuple(self._events)
         self._events.clear()
         return said
@@ -559,7 +646,7 @@ class Engine:
         ledger = self.state.ledger
         return {
             "equity_open_quote": str(ledger.day.equity_open),
-            "equity_peak_quote": str(max((peak.equity for peak in ledger.peaks), default=books.ZERO)),
+            "equity_peak_quote": str(books.peak_equity(ledger)),
             "trading_peak_quote": str(ledger.trading_peak),
             "trading_open_quote": str(ledger.day.trading_open),
             "expected_base": str(ledger.expected_base),
@@ -614,24 +701,34 @@ class Engine:
             ),
             spread_pct=figures.spread,
             spread_floor_pct=figures.floor,
-            quote_margin_pct=figures.margin,
+            quote_margin_pct=self._margin(),
             adverse_pct=figures.cost.adverse if figures.cost is not None else None,
             markout_30s_pct=costs.current_markout(state.markout, parameters, snapshot.ts),
             band_pct=state.market.band,
-            skew=figures.skew,
+            skew=figures.inputs.skew if figures.inputs is not None else None,
             turnover_x=books.turnover(ledger),
             drawdown_pct=books.drawdown(ledger),
             trading_drawdown_pct=books.trading_drawdown(ledger),
             fees_quote=ledger.day.fees,
             realized_pnl_quote=ledger.day.realized,
             orders_active=len(snapshot.orders),
-            oldest_order_age_s=max((order.age_s for order in snapshot.orders), default=None),
+            oldest_order_age_s=_oldest_age(snapshot),
             cancels_per_min=len(memory.cancels),
             cancel_fail_streak=memory.cancel_fail_streak,
             fills_count=ledger.day.fills,
             book_age_s=snapshot.book_age_s,
             clock_skew_s=snapshot.clock.offset_s if snapshot.clock is not None else None,
         )
+
+    def _margin(self) -> float | None:
+        """Margin of the quote nearest to mid."""
+        inputs, cost = self._figures.inputs, self._figures.cost
+        if inputs is None or cost is None:
+            return None
+        sides = [side for side, on in ((Side.BUY, inputs.buys), (Side.SELL, inputs.sells)) if on]
+        if not sides:
+            return None
+        return cost.margin(min(quoting.distances(self.parameters, inputs, side)[0] for side in sides))
 
     def day_row(self, ts: float) -> DayRow:
         """Values of the running day's row, for a clean stop."""

@@ -187,9 +187,9 @@ def _impossible(parameters: EppParameters, snapshot: Snapshot) -> str:
     free_base, free_quote = snapshot.base_available, snapshot.quote_available
     if base is None or quote is None or free_base is None or free_quote is None:
         return "unreadable"
-    if min(base, quote, free_base, free_quote) < 0:
+    if base < 0 or quote < 0 or free_base < 0 or free_quote < 0:
         return f"negative: {base} {parameters.base_asset}, {quote} {parameters.quote_asset}"
-    if free_base > base + _DUST or free_quote > quote + _DUST:
+    if (free_base > base and free_base > base + _DUST) or (free_quote > quote and free_quote > quote + _DUST):
         return f"free over total: {free_base} of {base}, {free_quote} of {quote}"
     return ""
 
@@ -254,10 +254,11 @@ def cancels(
 ) -> tuple[list[str], bool]:
     """Orders that outlive their cancel. Ids to cancel directly now, and whether placements have to wait."""
     ts = snapshot.ts
-    present = {order.order_id for order in snapshot.orders}
-    for order_id in [order_id for order_id in memory.cancelling if order_id not in present]:
-        del memory.cancelling[order_id]
-        memory.cancel_fail_streak = 0
+    if memory.cancelling:
+        present = {order.order_id for order in snapshot.orders}
+        for order_id in [order_id for order_id in memory.cancelling if order_id not in present]:
+            del memory.cancelling[order_id]
+            memory.cancel_fail_streak = 0
     for order in snapshot.orders:
         if order.state is OrderState.CANCELLING and order.order_id not in memory.cancelling:
             memory.cancelling[order.order_id] = CancelTrack(ts)
@@ -358,8 +359,8 @@ def clock(
         memory.clock_excess.append(max(0.0, abs(sample.offset_s) - sample.round_trip_s / 2))
         if len(memory.clock_excess) > _CLOCK_SAMPLES:
             memory.clock_excess.pop(0)
-    if not memory.clock_excess:
-        return
+    if not memory.clock_excess or max(memory.clock_excess) <= parameters.clock_soft_s:
+        return  # no median of theirs is over either limit
     off = median(memory.clock_excess)
     if off > parameters.clock_hard_s and len(memory.clock_excess) == _CLOCK_SAMPLES:
         latch(memory, "clock", f"off by {off:.1f} s beyond half the round trip", ts)
@@ -424,6 +425,8 @@ def widening(memory: GuardMemory, parameters: EppParameters, ts: float) -> float
 
 def gravest(reasons: list[Reason]) -> GuardState:
     """The gravest state that any reason asks for."""
+    if not reasons:
+        return GuardState.RUNNING
     found = {reason.state for reason in reasons}
     for state in (GuardState.HARD_STOP, GuardState.SOFT_PAUSE, GuardState.REDUCE_ONLY):
         if state in found:

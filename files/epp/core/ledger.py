@@ -101,6 +101,7 @@ class LedgerState:
     trading_soft_peak: Decimal = ZERO
     """The same, but taken anew after each pause for drawdown."""
     peaks: list[DayPeak] = field(default_factory=list)
+    """Peaks that no later day has reached, oldest and so highest first."""
     day: DayBook = field(default_factory=DayBook)
     ended_days: list[DayRow] = field(default_factory=list)
     """Rows of ended days that are not yet known to be written."""
@@ -144,9 +145,14 @@ def turnover(state: LedgerState) -> float:
     return _share(state.day.notional, state.day.equity_open)
 
 
+def peak_equity(state: LedgerState) -> Decimal:
+    """Highest equity of the last 30 days; zero before the first mark."""
+    return state.peaks[0].equity if state.peaks else ZERO
+
+
 def drawdown(state: LedgerState) -> float:
     """Mark-to-market drawdown from the 30-day peak."""
-    peak = max((peak.equity for peak in state.peaks), default=ZERO)
+    peak = peak_equity(state)
     return max(0.0, _share(peak - state.equity, peak))
 
 
@@ -207,12 +213,7 @@ def mark(state: LedgerState, base: Decimal, quote: Decimal, mid: float, ts: floa
         day.marked = True
         day.equity_open = day.equity_peak = equity
         day.trading_open = pnl
-    if not state.peaks or state.peaks[-1].day != day.day:
-        state.peaks.append(DayPeak(day.day, equity))
-        while state.peaks[0].day <= day.day - PEAK_DAYS:
-            state.peaks.pop(0)
-    elif equity > state.peaks[-1].equity:
-        state.peaks[-1].equity = equity
+    _peak(state.peaks, day.day, equity)
     if equity > day.equity_peak:
         day.equity_peak = equity
     if pnl > state.trading_peak:
@@ -221,6 +222,19 @@ def mark(state: LedgerState, base: Decimal, quote: Decimal, mid: float, ts: floa
         state.trading_soft_peak = pnl
     day.max_drawdown = max(day.max_drawdown, drawdown(state))
     day.max_trading_drawdown = max(day.max_trading_drawdown, trading_drawdown(state))
+
+
+def _peak(peaks: list[DayPeak], day: int, equity: Decimal) -> None:
+    if not peaks or peaks[-1].day != day:
+        peaks.append(DayPeak(day, equity))
+        while peaks[0].day <= day - PEAK_DAYS:
+            peaks.pop(0)
+    elif equity > peaks[-1].equity:
+        peaks[-1].equity = equity
+    else:
+        return
+    while len(peaks) > 1 and peaks[-2].equity <= equity:
+        del peaks[-2]
 
 
 def _refer(state: LedgerState, base: Decimal, quote: Decimal) -> None:

@@ -91,7 +91,9 @@ def _fold(state: MarketState, parameters: EppParameters, ts: float, mid: float) 
     minute = ts - ts % 60
     bar = state.building
     if bar is not None and bar.start == minute:
-        state.building = Bar(minute, bar.open, max(bar.high, mid), min(bar.low, mid), mid)
+        bar.high = max(bar.high, mid)
+        bar.low = min(bar.low, mid)
+        bar.close = mid
         return
     if bar is not None:
         _close(state, parameters, bar)

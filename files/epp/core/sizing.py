@@ -1,18 +1,11 @@
 """Sizes and prices as the exchange wants them, and the refusal of a start that its least order would dominate."""
 
-import math
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 from .config import EppParameters
-from .values import Side, TradingRules
+from .values import TradingRules
 
 _MINIMUM_MARGIN = Decimal("1.05")
-
-
-def ticks(side: Side, price: float, tick: float) -> int:
-    """Price in whole ticks, rounded away from mid, so that rounding never brings an order nearer."""
-    steps = price / tick
-    return math.floor(steps) if side is Side.BUY else math.ceil(steps)
 
 
 def least_amount(price: Decimal, rules: TradingRules) -> Decimal:

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Final, Self
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
+from . import guard
 from .costs import MarkoutState
 from .guard import GuardMemory
 from .inventory import TargetState
@@ -53,6 +54,10 @@ class State:
         state = cls()
         state.guard.reconcile = reconcile
         return state
+
+    def stay_latched(self, code: str, detail: str, ts: float) -> None:
+        """Take over a hard stop that was latched before and that this state may not know."""
+        guard.latch(self.guard, code, detail, ts)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data: JSON's types only, amounts of money as strings."""

@@ -3,6 +3,9 @@
 Units, everywhere in the core: times are unix seconds (UTC); prices are quote per base; fractions are of price unless
 said (0.0025 is 25 bp); amounts are in base, notionals in quote. Signal mathematics is in ``float``; booked money, order
 prices and order amounts are ``Decimal``.
+
+Nothing here is changed once it is made, but for the bar of the running minute. What is made on every tick is not
+declared ``frozen`` all the same: each field of a frozen dataclass is set by a call.
 """
 
 from dataclasses import dataclass
@@ -77,12 +80,12 @@ class OpenOrder:
     """Unfilled amount, base."""
     level: int
     """Level of the placement it came from; -1 when unknown (such an order is cancelled)."""
-    age_s: float
-    """Seconds since it was asked for."""
+    asked_ts: float
+    """When it was asked for."""
     state: OrderState = OrderState.OPEN
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class RestTicker:
     """Best bid and ask read over REST, independent of the WebSocket feed. ``ts``: when it was read."""
 
@@ -101,7 +104,7 @@ class ClockSample:
     round_trip_s: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Bar:
     """One-minute bar of mid prices, or an exchange candle that stands for it."""
 
@@ -113,7 +116,7 @@ class Bar:
     close: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Snapshot:
     """Everything a decision looks at, as the connector tells it at ``ts``. ``None`` means "not known", never zero."""
 
@@ -142,6 +145,10 @@ class Snapshot:
     foreign_orders: int = 0
     """Open orders on the account without the bot's prefix."""
     kill_file: bool = False
+    unconfirmed: str = ""
+    """Why a bot must not trade with money just now: its go-live confirmation is missing or over. Empty while it may."""
+    max_notional: float | None = None
+    """Most that inventory and bids together may be worth, quote; None is no limit."""
     rest: RestTicker | None = None
     """Newest REST ticker, repeated until there is a newer one."""
     clock: ClockSample | None = None
@@ -210,7 +217,7 @@ class DayRow:
     """Reasons that began this day with their number: ``edge:3;feed:1``."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class MinuteRow:
     """Values of one row of minute.csv, named as its columns; the adapter adds the rest."""
 
@@ -297,7 +304,7 @@ class BookedFill:
     state: GuardState
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Decision:
     """What to do now. Cancels come before placements; a slot is never cancelled and placed in one decision."""
 

@@ -9,6 +9,9 @@ import csv
 import io
 from collections.abc import Sequence
 from contextlib import ExitStack
+from decimal import Decimal
+from enum import StrEnum
+from operator import attrgetter
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
@@ -23,15 +26,21 @@ _FIRST = 1 + len(PROVENANCE)
 
 def cell(value: object) -> str:
     """One cell's text: what :func:`..books.csv_book.format_value` writes, by a shorter way for what is common."""
-    if value is None:
-        return ""
     kind = type(value)
     if kind is float:
-        text = repr(value)
+        text = f"{value:.10g}"
         if "e" not in text and "n" not in text:
-            return text[:-2] if text.endswith(".0") else text
+            return text
+    elif kind is Decimal:
+        text = str(value)
+        if "E" not in text and "N" not in text and "I" not in text:
+            return text.rstrip("0").rstrip(".") if "." in text else text
+    elif value is None:
+        return ""
     elif kind is int:
         return str(value)
+    elif isinstance(value, StrEnum):
+        return value
     return format_value(value)  # type: ignore[arg-type]  # it refuses what it cannot write
 
 
@@ -49,9 +58,9 @@ class ReplayBooks:
         directory.mkdir(parents=True, exist_ok=True)
         self._provenance = _quoted(provenance)
         self._market = _quoted((exchange, trading_pair))
-        self._fill_columns = FILLS[_FIRST + 2 :]
-        self._minute_columns = tuple(name for name in MINUTE[_FIRST + 2 :] if name != "tick_ms")
-        self._day_columns = DAILY[_FIRST + 3 :]
+        self._cells_of_fill = attrgetter(*FILLS[_FIRST + 2 :])
+        self._cells_of_minute = attrgetter(*(name for name in MINUTE[_FIRST + 2 :] if name != "tick_ms"))
+        self._cells_of_day = attrgetter(*DAILY[_FIRST + 3 :])
         with ExitStack() as stack:
             self._fills = stack.enter_context(_open(directory / "fills.csv", FILLS))
             self._minutes = stack.enter_context(_open(directory / "minute.csv", MINUTE))
@@ -71,17 +80,17 @@ class ReplayBooks:
 
     def fill(self, row: BookedFill) -> None:
         """Write one fill."""
-        cells = ",".join([cell(getattr(row, name)) for name in self._fill_columns])
+        cells = ",".join(map(cell, self._cells_of_fill(row)))
         self._fills.write(f"{format_timestamp(row.ts)},{self._provenance},{self._market},{cells}\r\n")
 
     def minute(self, row: MinuteRow) -> None:
         """Write one minute; ``tick_ms`` stays empty, a replay has no tick."""
-        cells = ",".join([cell(getattr(row, name)) for name in self._minute_columns])
+        cells = ",".join(map(cell, self._cells_of_minute(row)))
         self._minutes.write(f"{format_timestamp(row.ts)},{self._provenance},{self._market},{cells},\r\n")
 
     def day(self, row: DayRow) -> None:
         """Write one day."""
-        cells = ",".join([cell(getattr(row, name)) for name in self._day_columns])
+        cells = ",".join(map(cell, self._cells_of_day(row)))
         self._days.write(f"{format_timestamp(row.ts)},{self._provenance},{row.day},{self._market},{cells}\r\n")
 
     def event(self, ts: float, code: str, detail: str) -> None:

@@ -228,9 +228,11 @@ def _given(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _refusing(name: str, command: Callable[[argparse.Namespace], int], options: argparse.Namespace) -> int:
+    from .runs import WorkerLostError
+
     try:
         return command(options)
-    except (DataError, ParameterError) as error:
+    except (DataError, ParameterError, WorkerLostError) as error:
         for line in str(error).splitlines():
             print(f"epp {name}: {line}", file=sys.stderr)
         return EXIT_UNUSABLE

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
-from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Final, Protocol
 
 from paper_exchange.matching import (
     Balance,
+    Change,
     Depth,
     Force,
     MatchingEngine,
@@ -26,6 +26,7 @@ from .. import core
 from .settings import Settings
 
 _FAR: Final = float("inf")
+_ONE: Final = Decimal(1)
 
 
 class Listener(Protocol):
@@ -45,13 +46,17 @@ class Listener(Protocol):
 class _Own:
     """An own order from the decision that asked for it on."""
 
-    client_id: str
     placement: core.Placement
-    asked_ts: float
-    state: core.OrderState = core.OrderState.PENDING
+    order: core.OpenOrder
+    """As the core sees it."""
+    price: float
     number: int = 0
     """The engine's id; 0 while pending."""
-    remaining: Decimal = Decimal(0)
+
+    def become(self, state: core.OrderState, remaining: Decimal) -> None:
+        """Take another state or amount."""
+        was = self.order
+        self.order = core.OpenOrder(was.order_id, was.side, was.price, remaining, was.level, was.asked_ts, state)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +102,10 @@ class ReplayExchange:
         self._half = settings.market_spread / 2
         self._serial = itertools.count(1)
         self._own: dict[str, _Own] = {}
+        self._view: tuple[core.OpenOrder, ...] | None = None
+        self._funds: tuple[Decimal, Decimal, Decimal, Decimal] | None = None
+        self.resting_count = 0
+        """Own orders resting at the exchange."""
         self._requests: deque[_Request] = deque()
         self.next_due = _FAR
         """When the next order or cancel reaches the exchange."""
@@ -107,34 +116,30 @@ class ReplayExchange:
     # ---- what the core sees and asks for
 
     def balances(self) -> tuple[Decimal, Decimal, Decimal, Decimal]:
-        """Base total, base available, quote total, quote available."""
-        base, quote = self._engine.balance(self._base), self._engine.balance(self._quote)
-        return base.total, base.available, quote.total, quote.available
+        """Base total, base available, quote total, quote available; the same objects until one of them changes."""
+        if self._funds is None:
+            base, quote = self._engine.balance(self._base), self._engine.balance(self._quote)
+            self._funds = base.total, base.available, quote.total, quote.available
+        return self._funds
 
     def book_at(self, price: float) -> tuple[float, float]:
         """Best bid and ask of the market around a price, on the tick grid as far as floats tell."""
         half = max(self._half * price, self._tick_size / 2)
         return price - half, price + half
 
-    def orders(self, ts: float) -> tuple[core.OpenOrder, ...]:
-        """Own orders, those on their way in and out as well."""
-        return tuple(
-            core.OpenOrder(
-                own.client_id,
-                own.placement.side,
-                own.placement.price,
-                own.remaining,
-                own.placement.level,
-                ts - own.asked_ts,
-                own.state,
-            )
-            for own in self._own.values()
-        )
+    def orders(self) -> tuple[core.OpenOrder, ...]:
+        """Own orders, those on their way in and out as well; the same tuple until one of them changes."""
+        if self._view is None:
+            self._view = tuple([own.order for own in self._own.values()])
+        return self._view
 
     def place(self, placement: core.Placement, ts: float) -> None:
         """Send an order."""
-        own = _Own(f"r{next(self._serial)}", placement, ts, remaining=placement.amount)
-        self._own[own.client_id] = own
+        name = f"r{next(self._serial)}"
+        order = core.OpenOrder(
+            name, placement.side, placement.price, placement.amount, placement.level, ts, core.OrderState.PENDING
+        )
+        own = self._own[name] = _Own(placement, order, float(placement.price))
         self._request(_Request(ts + self._settings.latency_s, own, is_cancel=False))
 
     def cancel(self, client_id: str, ts: float) -> None:
@@ -143,8 +148,8 @@ class ReplayExchange:
         if own is None:
             self._listener.cancelled(client_id, ts)
             return
-        if own.state is not core.OrderState.CANCELLING:
-            own.state = core.OrderState.CANCELLING
+        if own.order.state is not core.OrderState.CANCELLING:
+            own.become(core.OrderState.CANCELLING, own.order.remaining)
             self._request(_Request(ts + self._settings.latency_s, own, is_cancel=True))
 
     def cancel_all(self, ts: float) -> None:
@@ -153,6 +158,7 @@ class ReplayExchange:
             self.cancel(client_id, ts)
 
     def _request(self, request: _Request) -> None:
+        self._view = None
         self._requests.append(request)  # one latency for all: they arrive in the order they were sent
         self.next_due = self._requests[0].due
 
@@ -160,6 +166,7 @@ class ReplayExchange:
 
     def arrive(self, ts: float, price: float) -> None:
         """Carry out what has reached the exchange by ``ts``."""
+        self._view = None
         while self._requests and self._requests[0].due <= ts:
             request = self._requests.popleft()
             if request.is_cancel:
@@ -170,9 +177,9 @@ class ReplayExchange:
         self._find_extremes()
 
     def _place(self, own: _Own, ts: float, price: float) -> None:
-        placement = own.placement
+        placement, name = own.placement, own.order.order_id
         request = OrderRequest(
-            own.client_id,
+            name,
             EngineSide.BUY if placement.side is core.Side.BUY else EngineSide.SELL,
             OrderType.LIMIT,
             placement.amount,
@@ -180,31 +187,34 @@ class ReplayExchange:
             Force.POST_ONLY,
         )
         try:
-            change = self._engine.plan_place(request, self._depth(price), round(ts * 1000))
+            change = self._engine.plan_place(request, self._opposite(request.side, price), round(ts * 1000))
         except RejectedError as refusal:
-            del self._own[own.client_id]
+            del self._own[name]
             self._listener.refused(placement, ts, refusal.detail)
             return
-        self._engine.apply(change)
+        self._apply(change)
         order = change.orders[0]
         if not order.status.is_open:
-            del self._own[own.client_id]
+            del self._own[name]
             self._listener.refused(placement, ts, order.cancel_reason)
             return
         own.number = order.order_id
-        if own.state is core.OrderState.PENDING:
-            own.state = core.OrderState.OPEN
+        if own.order.state is core.OrderState.PENDING:
+            own.become(core.OrderState.OPEN, own.order.remaining)
 
     def _cancel(self, own: _Own, ts: float) -> None:
-        if own.client_id in self._own:
-            self._engine.apply(self._engine.plan_cancel(own.number, round(ts * 1000)))
-            del self._own[own.client_id]
-        self._listener.cancelled(own.client_id, ts)
+        name = own.order.order_id
+        if name in self._own:
+            self._apply(self._engine.plan_cancel(own.number, round(ts * 1000)))
+            del self._own[name]
+        self._listener.cancelled(name, ts)
 
-    def _depth(self, price: float) -> Depth:
+    def _opposite(self, side: EngineSide, price: float) -> Depth:
+        """The side of the market's book that an order would trade with."""
         bid, ask = self.book_at(price)
-        size = Decimal(1)
-        return Depth(bids=((self._on_grid(bid, ROUND_FLOOR), size),), asks=((self._on_grid(ask, ROUND_CEILING), size),))
+        if side is EngineSide.BUY:
+            return Depth(asks=((self._on_grid(ask, ROUND_CEILING), _ONE),))
+        return Depth(bids=((self._on_grid(bid, ROUND_FLOOR), _ONE),))
 
     def _on_grid(self, price: float, rounding: str) -> Decimal:
         return Decimal(price).quantize(self._tick, rounding=rounding)
@@ -241,11 +251,7 @@ class ReplayExchange:
             self._print(start, volume, end_ts, side)
             return
         low, high = min(start, end), max(start, end)
-        inside = {
-            price
-            for own in self._own.values()
-            if own.placement.side is side and low < (price := float(own.placement.price)) < high
-        }
+        inside = {own.price for own in self._own.values() if own.placement.side is side and low < own.price < high}
         cuts = sorted({low, high, *inside}, reverse=end < start)
         for near, far in itertools.pairwise(cuts):
             # Any price of the stretch is through the orders beyond it; the one named is strictly so.
@@ -263,33 +269,33 @@ class ReplayExchange:
         )
         if not change:
             return
-        self._engine.apply(change)
+        self._apply(change)
+        self._view = None
         for order in change.orders:
             own = self._own[order.client_id]
-            own.remaining = order.remaining
+            own.become(own.order.state, order.remaining)
             if not order.status.is_open:
                 del self._own[order.client_id]
         self._find_extremes()
         for fill in change.fills:
             self._listener.filled(_booked(fill))
 
+    def _apply(self, change: Change) -> None:
+        self._engine.apply(change)
+        self._funds = None
+
     def _find_extremes(self) -> None:
         buys, sells = -_FAR, _FAR
+        self.resting_count = 0
         for own in self._own.values():
             if own.number:
-                price = float(own.placement.price)
+                self.resting_count += 1
+                price = own.price
                 if own.placement.side is core.Side.BUY:
                     buys = max(buys, price)
                 else:
                     sells = min(sells, price)
         self.highest_buy, self.lowest_sell = buys, sells
-
-    def open_count(self) -> int:
-        """Own orders resting at the exchange."""
-        return sum(1 for _ in self._resting())
-
-    def _resting(self) -> Iterator[_Own]:
-        return (own for own in self._own.values() if own.number)
 
 
 def _booked(fill: EngineFill) -> core.Fill:

@@ -5,23 +5,30 @@ from __future__ import annotations
 import hashlib
 import json
 import multiprocessing
+import os
+import signal
+import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from contextlib import ExitStack
-from dataclasses import asdict, dataclass
-from multiprocessing.sharedctypes import SynchronizedArray
+from collections.abc import Callable, Iterator, MutableSequence, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
 from .. import core
 from ..report import Figures, UnavailableError, Validation
 from ..report.chart_series import ChartSeries
+from ..source import core_hash
 from .books_writer import ReplayBooks
 from .market_data import Candle, Candles, DataError, Repairs, Trade, Trades, VolumeUnit, is_trades
 from .settings import RunKind, Settings, run_kinds
 from .simulation import Pace, Simulation
 
 _PROGRESS_S = 0.5
+
+SEEDED_BARS = 200
+"""As many as a live bot asks its exchange for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +90,32 @@ def survey(data: DataFile) -> Extent:
     return Extent(isinstance(source, Trades), rows, first[0], last[0], first_price, source.repairs)
 
 
+def bars_before(data: DataFile) -> list[core.Bar]:
+    """The file's whole minutes before the beginning asked for, as a live bot gets candles of the time before its start.
+
+    None when the file is read from its beginning.
+
+    Raises:
+        DataError: the data is malformed.
+    """
+    if data.begin is None:
+        return []
+    end = data.begin - data.begin % 60
+    source = replace(data, begin=end - SEEDED_BARS * 60, end=end).open()
+    bars: list[core.Bar] = []
+    for row in source:
+        if isinstance(row, Candle):
+            bars.append(core.Bar(float(row.start), row.open, row.high, row.low, row.close))
+            continue
+        minute, price = row.ts - row.ts % 60, row.price
+        if not bars or bars[-1].start != minute:
+            bars.append(core.Bar(minute, price, price, price, price))
+        else:
+            bar = bars[-1]
+            bars[-1] = core.Bar(minute, bar.open, max(bar.high, price), min(bar.low, price), price)
+    return bars
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
     """One run."""
@@ -117,16 +150,6 @@ def fingerprint(value: object) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
-def strategy_hash() -> str:
-    """The first 16 hex digits of a hash over the core's source: what a replay's decisions depend on."""
-    digest = hashlib.sha256()
-    for path in sorted(Path(core.__file__).parent.glob("*.py")):
-        content = path.read_bytes()
-        digest.update(f"{len(path.name)}:{path.name}{len(content)}:".encode())
-        digest.update(content)
-    return digest.hexdigest()[:16]
-
-
 def run(job: Job, progress: Callable[[int], None] | None = None) -> Result:
     """Carry out one run in this process.
 
@@ -141,7 +164,7 @@ def run(job: Job, progress: Callable[[int], None] | None = None) -> Result:
         "replay",
         "recorded",
         "0",
-        strategy_hash(),
+        core_hash(),
         fingerprint([job.parameters.model_dump(mode="json"), asdict(job.settings), job.kind.name]),
     )
     source = job.data.open()
@@ -157,6 +180,7 @@ def run(job: Job, progress: Callable[[int], None] | None = None) -> Result:
             provenance=provenance,
             books=books,
             validation=validation,
+            bars=bars_before(job.data),
         )
         if isinstance(source, Trades):
             pace = simulation.trades(source, progress)
@@ -168,20 +192,74 @@ def run(job: Job, progress: Callable[[int], None] | None = None) -> Result:
         return Result(job.kind, None, str(error), pace, series)
 
 
-_done: SynchronizedArray[int] | None = None
+class WorkerLostError(Exception):
+    """A process that carried out a run is gone: killed, most likely for memory."""
 
 
-def _share_progress(done: SynchronizedArray[int]) -> None:
-    global _done  # a pool's worker is given this way what cannot be pickled
-    _done = done
+def _work(link: Connection, done: MutableSequence[int], jobs: Sequence[Job]) -> None:
+    """A process that carries out the runs whose numbers it is sent, and never outlives the one that sends them.
+
+    Sends back the result, or the exception that ended the run.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process; the first one ends the others
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    while True:
+        number: int = link.recv()
+        try:
+            outcome: Result | Exception = run(jobs[number], partial(done.__setitem__, number))
+        except Exception as error:  # whatever it is, it is raised where the runs are wanted
+            outcome = error
+        link.send(outcome)
 
 
-def _run_numbered(number: int, job: Job) -> Result:
-    def progress(bars: int) -> None:
-        assert _done is not None  # noqa: S101 -- the initializer ran
-        _done[number] = bars
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None  # noqa: S101 -- this is a worker
+    parent.join()
+    os._exit(1)
 
-    return run(job, progress)
+
+@contextmanager
+def _interrupt_held_back() -> Iterator[None]:
+    """Let Ctrl-C wait for the end of this: a process that it hits while it is made would be forgotten."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals are the main thread's
+        return
+    came: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _frame: came.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if came:
+        raise KeyboardInterrupt
+
+
+@contextmanager
+def _workers(count: int, done: MutableSequence[int], jobs: Sequence[Job]) -> Iterator[list[Connection]]:
+    """Processes at work and the links to them; at the end none of them is left, whatever they were doing.
+
+    Not Python's own pool: it shares locks between threads and processes, and an interrupt between the taking of one and
+    the remembering of it leaves all of them waiting for ever. Here there is nothing to hold.
+    """
+    links: list[Connection] = []
+    processes: list[multiprocessing.Process] = []
+    try:
+        with _interrupt_held_back():
+            for _ in range(count):
+                link, far_end = multiprocessing.Pipe()
+                process = multiprocessing.Process(target=_work, args=(far_end, done, jobs), daemon=True)
+                process.start()
+                far_end.close()
+                links.append(link)
+                processes.append(process)
+        yield links
+    finally:
+        with _interrupt_held_back():
+            for process in processes:
+                process.kill()
+            for process in processes:
+                process.join()
 
 
 def run_all(jobs: Sequence[Job], workers: int, progress: Callable[[int], None]) -> Iterator[tuple[int, Result]]:
@@ -194,6 +272,7 @@ def run_all(jobs: Sequence[Job], workers: int, progress: Callable[[int], None]) 
 
     Raises:
         DataError: the data is malformed.
+        WorkerLostError: one of the processes died.
     """
     if workers <= 1 or len(jobs) == 1:
         before = 0
@@ -204,23 +283,29 @@ def run_all(jobs: Sequence[Job], workers: int, progress: Callable[[int], None]) 
             progress(before)
             yield number, result
         return
-    context = multiprocessing.get_context()
-    done = context.Array("q", len(jobs))
-    with ProcessPoolExecutor(min(workers, len(jobs)), context, _share_progress, (done,)) as pool:
-        numbers: dict[Future[Result], int] = {
-            pool.submit(_run_numbered, number, job): number for number, job in enumerate(jobs)
-        }
-        waiting = set(numbers)
-        try:
-            while waiting:
-                finished, waiting = wait(waiting, _PROGRESS_S, FIRST_COMPLETED)
-                for future in finished:
-                    result = future.result()
-                    done[numbers[future]] = result.pace.bars
-                    yield numbers[future], result
-                progress(sum(done[:]))
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+    done: MutableSequence[int] = multiprocessing.RawArray("q", len(jobs))
+    with _workers(min(workers, len(jobs)), done, jobs) as links:
+        numbers = iter(range(len(jobs)))
+        at_work = dict(zip(links, numbers, strict=False))
+        for link, number in at_work.items():
+            link.send(number)
+        while at_work:
+            ready = wait(list(at_work), _PROGRESS_S)
+            for link in [one for one in at_work if one in ready]:
+                number = at_work.pop(link)
+                try:
+                    outcome = link.recv()
+                except (EOFError, OSError):
+                    lost = f"the process of a run ({jobs[number].kind.name}) was killed: if for memory, lower --jobs"
+                    raise WorkerLostError(lost) from None
+                if isinstance(outcome, Exception):
+                    raise outcome
+                if (following := next(numbers, None)) is not None:
+                    link.send(following)
+                    at_work[link] = following
+                done[number] = outcome.pace.bars
+                yield number, outcome
+            progress(sum(done))
 
 
 @dataclass(frozen=True, slots=True)

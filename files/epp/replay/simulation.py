@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_DOWN, Decimal
 
@@ -47,6 +47,7 @@ class Simulation:
         provenance: cells of the books' provenance columns.
         books: where rows are written; None writes none.
         validation: sums the rows up.
+        bars: the minutes before the data, as a live bot is given its exchange's candles at the start.
     """
 
     def __init__(
@@ -59,10 +60,12 @@ class Simulation:
         provenance: tuple[str, ...],
         books: ReplayBooks | None,
         validation: Validation,
+        bars: Sequence[core.Bar] = (),
     ) -> None:
         self._settings = settings
         self._kind = kind
         self._engine = Engine(parameters, State.new())
+        self._engine.seed_bars(bars)
         self._pair = parameters.trading_pair
         self._provenance = provenance
         self._books = books
@@ -239,11 +242,11 @@ class Simulation:
                 quote_available=quote_free,
                 maker_fee=self._fee,
                 rules=exchange.rules,
-                orders=exchange.orders(ts),
+                orders=exchange.orders(),
                 connector_ready=True,
                 rest=core.RestTicker(ts, bid, ask),
                 clock=self._clock,
-                orders_on_exchange=exchange.open_count(),
+                orders_on_exchange=exchange.resting_count,
             )
         )
         self.decisions += 1

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import IO
+from typing import IO, TypeVar
 
 from ..books.columns import DAILY, FILLS, MINUTE, PROVENANCE
 
@@ -24,6 +24,8 @@ CLOCK_STEP_S = 300.0
 
 _REORDERED_FILLS = 256
 _REMEMBERED_TRADES = 1_000
+
+Row = TypeVar("Row")
 
 Provenance = tuple[str, ...]
 """A row's provenance cells, in the order of ``PROVENANCE``."""
@@ -57,7 +59,7 @@ class FillRow:
     mid: float | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class MinuteRow:
     """What the report reads of one row of minute.csv. ``None`` is an empty cell: not known."""
 
@@ -107,7 +109,8 @@ class _Cells:
     def time(self) -> float:
         text = self.required("ts")
         try:
-            moment = datetime.fromisoformat(text)
+            # Python 3.10 knows no Z.
+            moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
         except ValueError:
             raise self.error(f"ts {text!r} is not an ISO 8601 time") from None
         if moment.utcoffset() != timedelta(0):
@@ -174,7 +177,7 @@ def _whole_lines(file: IO[str]) -> Iterator[str]:
             yield line
 
 
-def _rows[Row](path: Path, columns: Sequence[str], parse: Callable[[_Cells], Row]) -> Iterator[Row]:
+def _rows(path: Path, columns: Sequence[str], parse: Callable[[_Cells], Row]) -> Iterator[Row]:
     cells = _Cells(path, columns)
     try:
         file = path.open(encoding="utf-8", newline="")

@@ -8,10 +8,10 @@ import random
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from decimal import Decimal
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from ..books.columns import PROVENANCE
 from .books_reader import STATES, FillRow, MinuteRow, read_day_opens, read_fills, read_minutes
@@ -33,6 +33,9 @@ SEED = 20220101
 _DAY_S = 86_400
 _MIN_DAYS_TO_RESAMPLE = 5
 _ZERO = Decimal(0)
+
+
+Row = TypeVar("Row", MinuteRow, FillRow)
 
 
 class UnavailableError(Exception):
@@ -327,12 +330,12 @@ def _profit_factor(gains: Decimal, losses: Decimal, count: int) -> tuple[float |
 
 def day_of(ts: float) -> str:
     """The UTC day of a time, YYYY-MM-DD."""
-    return datetime.fromtimestamp(ts, tz=UTC).strftime("%Y-%m-%d")
+    return datetime.fromtimestamp(ts, tz=timezone.utc).strftime("%Y-%m-%d")
 
 
 def time_text(ts: float) -> str:
     """UTC, ISO 8601, to the second."""
-    return datetime.fromtimestamp(ts, tz=UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return datetime.fromtimestamp(ts, tz=timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 class _Window:
@@ -360,7 +363,8 @@ class _Window:
         self._known_provenance: tuple[str, ...] | None = None
         self.day_opens = day_opens
         self.days: dict[str, _Day] = {}
-        self.day = ""
+        self._day_number = float("nan")
+        self._today: _Day
         self.ledger = RoundTripLedger()
         self.cost = AverageCost(first.base_balance, Decimal(repr(first.mid)))
         self.trips = _RoundTrips(self.days, SEED)
@@ -424,11 +428,15 @@ class _Window:
             self.trips.add(trip)
 
     def _day_at(self, ts: float) -> _Day:
+        number = ts // _DAY_S
+        if number == self._day_number:
+            return self._today
         name = day_of(ts)
         day = self.days.get(name)
         if day is None:
             day = self.days[name] = _Day(self.equity, self.equity, self.pnl if self.days else _ZERO, peak=self.pnl)
             day.pnl_end = self.pnl
+        self._day_number, self._today = number, day
         return day
 
     def _see_provenance(self, provenance: tuple[str, ...]) -> None:
@@ -626,7 +634,7 @@ def figures_of(
     return validation.figures()
 
 
-def _between[Row: (MinuteRow, FillRow)](rows: Iterable[Row], begin: float | None, end: float | None) -> Iterator[Row]:
+def _between(rows: Iterable[Row], begin: float | None, end: float | None) -> Iterator[Row]:
     for row in rows:
         if begin is not None and row.ts < begin:
             continue

@@ -12,7 +12,8 @@ import shutil
 import subprocess
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,14 @@ IMAGE = "hummingbot/hummingbot:version-2.16.0"
 USER = 6420
 FILES = Path(__file__).resolve().parents[3]
 HOME = "/home/hummingbot"
-KEYS = {"api_key": "bg_test", "secret_key": "secret of the test", "passphrase": "pass of the test"}
+KEYS = {"api_key": "paper_test", "secret_key": "secret of the test", "passphrase": "pass of the test"}
 
-READY_S = 180.0
+KEYSTORE = ("conf/.password_verification", "conf/connectors/bitget.yml")
+
+_keystore: dict[str, bytes] = {}
+"""Written once: that takes Hummingbot's whole start."""
+
+READY_S = 600.0
 """A bot quotes after 16 s on an idle machine; the tests may share theirs."""
 
 
@@ -34,7 +40,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "bot_image: needs a Docker engine and the bot image")
 
 
-def docker(*arguments: str, stdin: str | None = None, check: bool = True, timeout: float = 180) -> str:
+def docker(*arguments: str, stdin: str | None = None, check: bool = True, timeout: float = READY_S) -> str:
     """Run one docker command and return its output."""
     done = subprocess.run(
         ["docker", *arguments],
@@ -69,10 +75,36 @@ def rows(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-class Exchange:
-    """A paper exchange in a container, on an internal network of its own."""
+WARM_UP = 600
+"""Bars of a market of the test's own that are over when it starts: the candles that a bot wants first."""
 
-    def __init__(self, root: Path, name: str, **settings: Any) -> None:
+
+def recording(closes: Sequence[float]) -> str:
+    """A recording for the paper exchange: a still market for the warm-up, then these closes, one a minute.
+
+    So much is traded in each that every order which is reached is filled.
+    """
+    lines = ["timestamp,open,high,low,close,volume"]
+    before = closes[0]
+    for number, close in enumerate([closes[0]] * WARM_UP + list(closes)):
+        moment = datetime(2022, 1, 1, tzinfo=UTC) + timedelta(minutes=number)
+        stamp = moment.strftime("%Y-%m-%d %H:%M:%S")
+        lines.append(f"{stamp},{before:.2f},{max(before, close):.2f},{min(before, close):.2f},{close:.2f},100000000")
+        before = close
+    return "\n".join(lines) + "\n"
+
+
+class Exchange:
+    """A paper exchange in a container, on an internal network of its own.
+
+    Args:
+        root: where its files are.
+        name: of network and container.
+        bars: closes of the one-minute bars of a market of the test's own, instead of recorded BTC.
+        settings: its configuration, where it differs from the usual one.
+    """
+
+    def __init__(self, root: Path, name: str, *, bars: Sequence[float] = (), **settings: Any) -> None:
         self.name = f"{name}-exchange"
         self.network = name
         self.root = root
@@ -85,6 +117,9 @@ class Exchange:
             "start_offset_s": 86400,
             "speed": 30,
         }
+        if bars:
+            (root / "config/bars.csv").write_text(recording(bars))
+            market |= {"file": "/etc/paper_exchange/bars.csv", "start_offset_s": WARM_UP * 60}
         config = {
             "bot": "bot1",
             "pair": "BTC-USDT",
@@ -113,7 +148,11 @@ class Exchange:
             "-v", f"{root}/credentials:/run/paper_exchange:ro", "-v", f"{root}/config:/etc/paper_exchange:ro",
             IMAGE, "python", "-m", "paper_exchange", "--config", "/etc/paper_exchange/config.json",
         )  # fmt: skip
-        wait_for("the paper exchange", lambda: self.ctl("health", check=False).get("healthy"), 30)
+        try:
+            wait_for("the paper exchange", lambda: self.ctl("health", check=False).get("healthy"), READY_S)
+        except BaseException:
+            self.remove()
+            raise
 
     def ctl(self, *arguments: str, check: bool = True) -> Any:
         """Ask its control socket."""
@@ -123,6 +162,14 @@ class Exchange:
     def orders(self, *, closed: bool = False) -> list[dict[str, Any]]:
         """Open orders, or all of them."""
         return list(self.ctl("orders", "--limit", "100000", *(["--all"] if closed else [])))
+
+    def fault(self, kind: str, *parameters: str) -> None:
+        """Switch a fault on; the parameters are as on the command line."""
+        self.ctl("fault", "set", kind, *parameters)
+
+    def behave(self) -> None:
+        """Switch all faults off."""
+        self.ctl("fault", "clear")
 
     def fills(self) -> dict[str, dict[str, Any]]:
         """All fills by trade id."""
@@ -173,6 +220,7 @@ class Bot:
         self.root, self.exchange, self.variant = root, exchange, variant
         self.container = f"{exchange.network}-bot"
         self.environment = {"SSL_CERT_FILE": "/run/paper-ca/ca.pem", "HOME": "/tmp"} | (environment or {})  # noqa: S108 -- in a container of its own
+        self.starts = 0
         for part in ("conf/connectors", "conf/strategies", "conf/controllers", "conf/scripts", "logs", "data", "env"):
             (root / part).mkdir(parents=True)
         (root / "env/password").write_text("keystore password\n")
@@ -185,18 +233,29 @@ class Bot:
         self.write(f"conf/scripts/{self.script}", {
             "script_file_name": "epp_v2_4.py", "controllers_config": [controller], "order_id_prefix": "hbot-bot1-",
         })  # fmt: skip
-        self.write(f"conf/controllers/{controller}", {
+        self.configuration = f"conf/controllers/{controller}"
+        self.write(self.configuration, {
             "id": controller.removesuffix(".yml"), "controller_type": "epp.adapter", "controller_name": "epp_v2_4",
             "connector_name": "bitget", "instance_name": "bot1", "variant": variant, "mode": mode,
             "market_source": market_source, "speed": 30 if mode == "paper" else 1,
             "strategy_hash": "0" * 16, "config_hash": "1" * 16,
         } | parameters)  # fmt: skip
         own(root)
-        self.keystore()
+        if not _keystore:
+            self.keystore()
+            _keystore.update({name: (root / name).read_bytes() for name in KEYSTORE})
+        for name, content in _keystore.items():
+            (root / name).write_bytes(content)
+        own(root)
 
     def write(self, name: str, content: dict[str, Any]) -> None:
         """Write one YAML file of the bot's."""
         (self.root / name).write_text(yaml.safe_dump(content, sort_keys=False))
+
+    def configure(self, **parameters: Any) -> None:
+        """Change the configuration; the next start reads it."""
+        content = yaml.safe_load((self.root / self.configuration).read_text())
+        self.write(self.configuration, content | parameters)
 
     def keystore(self, **changes: Any) -> dict[str, Any]:
         """Write the keystore as Ansible does."""
@@ -231,6 +290,7 @@ class Bot:
 
     def run(self) -> None:
         """Make the container and start it."""
+        self.starts += 1
         environment = [part for name, value in self.environment.items() for part in ("-e", f"{name}={value}")]
         docker(
             "run", "-d", "--init", "--name", self.container, "--network", self.exchange.network,
@@ -240,6 +300,7 @@ class Bot:
 
     def start(self) -> None:
         """Start the same container again."""
+        self.starts += 1
         docker("start", self.container)
 
     def kill(self) -> None:
@@ -250,6 +311,32 @@ class Bot:
         """As `docker stop` does; returns the exit code."""
         docker("stop", self.container)
         return int(docker("inspect", "-f", "{{.State.ExitCode}}", self.container))
+
+    def wait_until_ready(self) -> None:
+        """Wait until this start has swept, booked and reconciled."""
+        self.wait_for_log("Ready to quote", times=self.starts)
+
+    def ask(self, action: str, reason: str, **more: str) -> Path:
+        """Put in what an operator asks of a running bot; returns where the answer will be."""
+        name = f"{time.time_ns()}.json"
+        path = self.state_directory / "commands" / name
+        path.with_suffix(".tmp").write_text(json.dumps({"action": action, "reason": reason} | more))
+        path.with_suffix(".tmp").rename(path)
+        return self.state_directory / "commands/answered" / name
+
+    def answer(self, path: Path) -> str:
+        """Wait for an answer."""
+        wait_for("an answer", lambda: path.exists() and not (path.parents[1] / path.name).exists(), 20)
+        return str(json.loads(path.read_text())["answer"])
+
+    def request(self, action: str, reason: str, **more: str) -> str:
+        """Ask, and wait for the answer."""
+        return self.answer(self.ask(action, reason, **more))
+
+    def state(self) -> dict[str, Any]:
+        """The engine's state, as saved at the last change."""
+        path = self.state_directory / "state_paper.json"
+        return dict(json.loads(path.read_text())["body"]["engine"]) if path.exists() else {}
 
     def health(self) -> str:
         """What the healthcheck says."""

@@ -2,82 +2,21 @@
 
 from __future__ import annotations
 
-import json
-import os
-import random
 import time
 from collections.abc import Callable
 from datetime import datetime
-from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
+from epp.tests.adapter.paper_trading import FAST, assert_books_agree, first_fill
 
 if TYPE_CHECKING:
     from .conftest import Bot, Exchange
 
 pytestmark = pytest.mark.bot_image
 
-FILL_S = 180.0
-KILL_ROUNDS = int(os.environ.get("EPP_KILL_ROUNDS", "3"))
-"""Moments of kill -9 to try; 50 for the whole proof."""
-
-FAST = {
-    # A market at 30 times its pace moves as no real one does: narrow quotes without the caution that would (rightly)
-    # widen or stop them, so that fills come within seconds. The defaults are the core's tests' and the demo's business.
-    "total_amount_quote": 2000,
-    "drift_alpha": 0.0001,
-    "band_floor_weight": 0.0,
-    "trend_enter_pct": 0.2,
-    "shock_band_pct": 0.2,
-    "shock_drift_pct": 0.2,
-    "max_sample_jump_pct": 0.5,
-    "max_last_trade_gap_pct": 0.1,
-    "turnover_target_x": 50,
-    "turnover_cap_x": 100,
-    "trading_day_soft_pct": 0.5,
-    "trading_day_hard_pct": 0.6,
-    "trading_drawdown_soft_pct": 0.5,
-    "trading_drawdown_hard_pct": 0.6,
-    "mtm_day_soft_pct": 0.5,
-    "mtm_day_hard_pct": 0.6,
-    "mtm_drawdown_soft_pct": 0.5,
-    "mtm_drawdown_hard_pct": 0.6,
-}
-
 MakeExchange = Callable[..., "Exchange"]
 MakeBot = Callable[..., "Bot"]
-
-
-def first_fill(exchange: Exchange) -> dict[str, dict[str, Any]]:
-    """Wait for the market to reach one of the bot's orders."""
-    deadline = time.monotonic() + FILL_S
-    while time.monotonic() < deadline:
-        if fills := exchange.fills():
-            return fills
-        time.sleep(1)
-    pytest.fail(f"no fill within {FILL_S:.0f} s")
-
-
-def assert_books_agree(bot: Bot, exchange: Exchange) -> None:
-    """fills.csv has exactly the exchange's fills, each once, and the state file knows each."""
-    booked = bot.book("fills")
-    theirs = exchange.fills()
-    assert sorted(row["trade_id"] for row in booked) == sorted(theirs)
-    for row in booked:
-        fill = theirs[row["trade_id"]]
-        assert row["side"] == fill["side"]
-        assert Decimal(row["price"]) == Decimal(fill["priceAvg"])
-        assert Decimal(row["amount_base"]) == Decimal(fill["size"])
-        assert Decimal(row["notional_quote"]) == Decimal(fill["priceAvg"]) * Decimal(fill["size"])
-        assert row["is_maker"] == "true"
-        detail = fill["feeDetail"]
-        charged = detail[0] if isinstance(detail, list) else detail
-        fee = -Decimal(charged["totalFee"]) * (Decimal(fill["priceAvg"]) if charged["feeCoin"] == "BTC" else 1)
-        assert Decimal(row["fee_quote"]) == pytest.approx(fee, rel=Decimal("1e-9"))
-    state = json.loads((bot.state_directory / "state_paper.json").read_text())
-    text = json.dumps(state["body"])
-    assert all(f'"{trade_id}"' in text for trade_id in theirs)
 
 
 def test_it_quotes_fills_books_and_leaves_nothing_behind(make_exchange: MakeExchange, make_bot: MakeBot) -> None:
@@ -162,79 +101,3 @@ def test_kill_9_then_the_old_orders_are_swept_and_every_fill_is_booked_once(
     assert bot.stop() == 0
     assert exchange.orders() == []
     assert_books_agree(bot, exchange)
-
-
-def test_kill_9_at_random_moments(make_exchange: MakeExchange, make_bot: MakeBot) -> None:
-    """State, fills.csv and the exchange's own fills agree to the last one, every time."""
-    exchange = make_exchange(market={"speed": 60})
-    bot = make_bot(exchange, **FAST)
-    bot.run()
-    chance = random.Random(20260102)  # noqa: S311 -- not for secrets
-    for number in range(KILL_ROUNDS):
-        bot.wait_for_log("First quote", times=number + 1)
-        time.sleep(chance.uniform(0, 20))
-        bot.kill()
-        bot.start()
-    bot.wait_for_log("First quote", times=KILL_ROUNDS + 1)
-    assert bot.stop() == 0
-    assert exchange.orders() == []
-    assert_books_agree(bot, exchange)
-    assert exchange.fills(), "no fill happened: nothing was proven"
-
-
-def test_other_orders_are_never_touched(make_exchange: MakeExchange, make_bot: MakeBot) -> None:
-    """An order without the bot's prefix stops the bot for good, and stays where it is."""
-    exchange = make_exchange()
-    exchange.request(
-        "POST",
-        "/api/v2/spot/trade/place-order",
-        {"symbol": "BTCUSDT", "side": "buy", "orderType": "limit", "force": "post_only", "size": "0.001",
-         "price": "20000", "clientOid": "somebody-else-1"},
-    )  # fmt: skip
-    bot = make_bot(exchange, **FAST)
-    bot.run()
-    bot.wait_for_log("Ready to quote")
-    time.sleep(5)
-    assert "healthy" in bot.health()
-    bot.stop()
-    assert [order["clientOid"] for order in exchange.orders(closed=True)] == ["somebody-else-1"]
-    assert exchange.orders()[0]["status"] == "live"
-    assert bot.book("daily")[-1]["state"] == "hard_stop"
-
-
-def test_a_live_bot_routed_to_the_simulator_stops(make_exchange: MakeExchange, make_bot: MakeBot) -> None:
-    """Mode and routing must agree, or nothing is placed."""
-    exchange = make_exchange()
-    bot = make_bot(exchange, mode="live", market_source="exchange", **FAST)
-    bot.run()
-    bot.wait_for_log("Routing: mode is live, but api.bitget.com is")
-    time.sleep(3)
-    bot.stop()
-    assert exchange.orders(closed=True) == []
-    assert bot.book("daily")[-1]["state"] == "hard_stop"
-    assert not (bot.state_directory / "state_paper.json").exists()
-
-
-def test_the_kill_file_stops_it_at_once(make_exchange: MakeExchange, make_bot: MakeBot) -> None:
-    """Everything is cancelled, and the latch survives a restart until the operator resets it with a reason."""
-    exchange = make_exchange()
-    bot = make_bot(exchange, **FAST)
-    bot.run()
-    bot.wait_for_log("First quote")
-    (bot.state_directory / "kill").touch()
-    time.sleep(8)
-    assert exchange.orders() == []
-    (bot.state_directory / "kill").unlink()
-    bot.kill()
-    bot.start()
-    bot.wait_for_log("Ready to quote", times=2)
-    time.sleep(5)
-    assert exchange.orders() == []
-    request = bot.state_directory / "commands/1.json"
-    request.with_suffix(".tmp").write_text('{"action": "reset", "reason": "the test is over"}')
-    request.with_suffix(".tmp").rename(request)
-    bot.wait_for_log("First quote", times=2)
-    answer = json.loads((bot.state_directory / "commands/answered/1.json").read_text())["answer"]
-    assert "kill_file" in answer
-    assert bot.stop() == 0
-    assert exchange.orders() == []

@@ -89,22 +89,21 @@ class Account:
 
     def __init__(self, base: Decimal, quote: Decimal, fee: Decimal) -> None:
         self.base, self.quote, self.fee = base, quote, fee
-        self.orders: dict[str, tuple[OpenOrder, float]] = {}
+        self.orders: dict[str, OpenOrder] = {}
         self.number = 0
 
     def take(self, decision: Decision, ts: float) -> None:
         """Place and begin to cancel."""
         for order_id in (*decision.cancel, *decision.direct_cancel):
-            order, since = self.orders[order_id]
-            self.orders[order_id] = replace(order, state=OrderState.CANCELLING), since
+            self.orders[order_id] = replace(self.orders[order_id], state=OrderState.CANCELLING)
         for wanted in decision.place:
             self.number += 1
-            order = OpenOrder(f"o{self.number}", wanted.side, wanted.price, wanted.amount, wanted.level, 0.0)
-            self.orders[order.order_id] = order, ts
+            order = OpenOrder(f"o{self.number}", wanted.side, wanted.price, wanted.amount, wanted.level, ts)
+            self.orders[order.order_id] = order
 
     def settle(self) -> list[str]:
         """Ids that a cancel of the last tick took out."""
-        gone = [order_id for order_id, (order, _) in self.orders.items() if order.state is OrderState.CANCELLING]
+        gone = [order_id for order_id, order in self.orders.items() if order.state is OrderState.CANCELLING]
         for order_id in gone:
             del self.orders[order_id]
         return gone
@@ -112,7 +111,7 @@ class Account:
     def cross(self, price: float, ts: float, asset: str) -> list[Fill]:
         """Fills of the orders that the price went through."""
         fills = []
-        for order_id, (order, _) in list(self.orders.items()):
+        for order_id, order in list(self.orders.items()):
             limit = float(order.price)
             if (price < limit) if order.side is Side.BUY else (price > limit):
                 del self.orders[order_id]
@@ -133,14 +132,14 @@ class Account:
                 )  # fmt: skip
         return fills
 
-    def view(self, ts: float) -> tuple[OpenOrder, ...]:
-        """Own orders with their age."""
-        return tuple(replace(order, age_s=ts - since) for order, since in self.orders.values())
+    def view(self) -> tuple[OpenOrder, ...]:
+        """Own orders."""
+        return tuple(self.orders.values())
 
     def free(self) -> tuple[Decimal, Decimal]:
         """Free base and quote."""
         base, quote = self.base, self.quote
-        for order, _ in self.orders.values():
+        for order in self.orders.values():
             if order.side is Side.BUY:
                 quote -= order.price * order.remaining
             else:
@@ -181,7 +180,7 @@ def drive(
         snapshot = Snapshot(
             ts=ts, bid=bid, ask=ask, last=price, book_age_s=0.0, base_total=account.base,
             base_available=free_base, quote_total=account.quote, quote_available=free_quote, maker_fee=fee,
-            rules=RULES, orders=account.view(ts), connector_ready=True, rest=RestTicker(ts, bid, ask),
+            rules=RULES, orders=account.view(), connector_ready=True, rest=RestTicker(ts, bid, ask),
             orders_on_exchange=len(account.orders),
         )  # fmt: skip
         decision = engine.decide(snapshot)

@@ -163,8 +163,7 @@ def _put(stage: Stage, side: Side, away: float, worth: float, level: int, state:
     price = (max(1, math.floor(ticks)) if side is Side.BUY else math.ceil(ticks)) * stage.rules.tick
     steps = stage.equity * worth / float(price) / float(stage.rules.step)
     name = f"old{len(stage.orders)}"
-    stage.orders[name] = OpenOrder(name, side, price, max(1, int(steps)) * stage.rules.step, level, 0.0, state)
-    stage.asked[name] = NOON - age
+    stage.orders[name] = OpenOrder(name, side, price, max(1, int(steps)) * stage.rules.step, level, NOON - age, state)
 
 
 def decided(stage: Stage) -> Situation:

@@ -76,7 +76,6 @@ class Stage:
     deaf: bool = False
     given: dict[str, Any] = field(default_factory=dict)
     orders: dict[str, OpenOrder] = field(default_factory=dict)
-    asked: dict[str, float] = field(default_factory=dict)
     last: Decision = field(init=False)
 
     def __post_init__(self) -> None:
@@ -97,7 +96,7 @@ class Stage:
             "ts": self.ts, "bid": self.mid - half, "ask": self.mid + half, "last": self.mid, "book_age_s": 0.0,
             "base_total": self.base, "base_available": free_base, "quote_total": self.quote,
             "quote_available": free_quote, "maker_fee": self.fee, "rules": self.rules,
-            "orders": tuple(replace(order, age_s=self.ts - self.asked[name]) for name, order in self.orders.items()),
+            "orders": tuple(self.orders.values()),
             "connector_ready": True, "orders_on_exchange": len(self.orders),
         }  # fmt: skip
         return Snapshot(**(values | self.given | changes))
@@ -143,9 +142,8 @@ class Stage:
         self.number += 1
         name = f"o{self.number}"
         self.orders[name] = OpenOrder(
-            name, placement.side, placement.price, placement.amount, placement.level, 0.0, OrderState.OPEN
+            name, placement.side, placement.price, placement.amount, placement.level, self.ts, OrderState.OPEN
         )
-        self.asked[name] = self.ts
         return name
 
     def fill(self, name: str, amount: Decimal | None = None, *, told: bool = True) -> BookedFill | None:

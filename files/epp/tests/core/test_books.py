@@ -6,7 +6,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 import pytest
-from epp.core import BookedFill, Fill, Side, State
+from epp.core import BookedFill, Fill, GuardState, Side, State
 from epp.core import ledger as books
 from epp.core.ledger import DayBook, DayPeak, LedgerState, RoundTrip
 from epp.tests.core.stage import DAY_S, MIDNIGHT, NOON, PRICE, PROPERTY, Stage, configured, quoting
@@ -298,6 +298,20 @@ def test_the_peak_looks_back_thirty_days() -> None:
         books.roll(state, Stage().state.guard.state, MIDNIGHT + day * DAY_S)
         books.mark(state, D(0), D(100), 1.0, MIDNIGHT + day * DAY_S)
         assert books.drawdown(state) == (0.5 if day < 30 else 0.0)
+
+
+@PROPERTY
+@given(marks=st.lists(st.tuples(st.integers(0, 12), st.integers(50, 200)), min_size=1, max_size=30))
+def test_the_drawdown_is_from_the_highest_equity_of_thirty_days(marks: list[tuple[int, int]]) -> None:
+    state, day, seen = LedgerState(), 0, list[tuple[int, int]]()
+    for later, equity in marks:
+        for _ in range(later):
+            day += 1
+            books.roll(state, GuardState.RUNNING, MIDNIGHT + day * DAY_S)
+        books.mark(state, D(0), D(equity), 1.0, MIDNIGHT + day * DAY_S)
+        seen.append((day, equity))
+        peak = max(worth for when, worth in seen if when > day - 30)
+        assert books.drawdown(state) == pytest.approx((peak - equity) / peak)
 
 
 def test_drawdowns_are_shares_of_their_own_bases() -> None:

@@ -180,6 +180,9 @@ def test_a_fee_that_makes_quoting_impossible_stops_the_bot_and_says_why() -> Non
     stage.tick()
     assert stage.doing == "hard_stop"
     assert stage.codes[0] == "edge_impossible"
+    refused = stage.reason("edge_impossible")
+    assert (refused.detail,) == stage.parameters.edge_refusals(0.0002)
+    assert refused.ends == "ends with another fee or configuration"
     assert "spread_max_pct" in stage.last.reasons[0].detail
     assert not stage.orders
     stage.fee = 0.001
@@ -237,7 +240,12 @@ def test_mark_to_market_limits_that_the_markets_own_moves_would_reach_are_warned
 
 
 def test_both_limits_can_be_warned_of() -> None:
-    assert len(configured(mtm_day_hard_pct=0.0401, mtm_drawdown_hard_pct=0.101).warnings()) == 2
+    day, drawdown = configured(mtm_day_hard_pct=0.0401, mtm_drawdown_hard_pct=0.102).warnings()
+    assert day.startswith("mtm_day_hard_pct 4.01% is a limit on the price")
+    assert drawdown == (
+        "mtm_drawdown_hard_pct 10.20% is a limit on the price, not on the strategy: with 85% of equity in base a fall "
+        "of 12.00% latches the bot; allow 12.75% or more"
+    )
 
 
 # ---- roles

@@ -409,10 +409,9 @@ def test_a_refused_cancel_counts_from_the_first_cancel_on() -> None:
 def _cancel_many(stage: Stage, count: int) -> None:
     """Orders that nobody knows, all cancelled in one decision."""
     template = stage.of(Side.BUY)[0]
-    for _ in range(count):
-        name = f"c{len(stage.asked)}"
-        stage.orders[name] = replace(template, order_id=name, level=-1, remaining=D("0.000001"))
-        stage.asked[name] = stage.ts
+    for number in range(count):
+        name = f"c{stage.ts:.0f}-{number}"
+        stage.orders[name] = replace(template, order_id=name, level=-1, remaining=D("0.000001"), asked_ts=stage.ts)
     stage.tick()
     assert len(stage.last.cancel) == count
 
@@ -716,6 +715,22 @@ def test_at_the_turnover_cap_only_the_error_is_reduced_until_the_roll(turnover_x
         assert ends_without_a_fill(stage, "turnover_cap", 121) == 120
         stage.tick()
         assert stage.of(Side.BUY)
+
+
+def test_buying_that_only_reduces_ends_at_the_target() -> None:
+    """Bids of one tick, all filled, would not pass it, and less than a tick's bids may be missing to it."""
+    stage = quoting(share=0.47, parameters=configured(regimes={"neutral_low_vol": {"order_size_pct": 0.05}}))
+    target = stage.state.target.base_pct
+    assert target is not None
+    stage.state.ledger.day.notional = stage.state.ledger.day.equity_open * D("3.1")
+    stage.run(3)
+    assert stage.codes == ["turnover_cap"]
+    assert not stage.of(Side.SELL)
+    bids = stage.of(Side.BUY)
+    assert bids
+    base = float(stage.base + sum(order.remaining for order in bids))
+    quote = float(stage.quote - sum(order.remaining * order.price for order in bids))
+    assert base * stage.mid / (base * stage.mid + quote) <= target + 1e-9
 
 
 # ---- fee share

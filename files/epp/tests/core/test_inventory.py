@@ -23,6 +23,15 @@ def test_the_skew_is_linear_full_at_the_bands_edge_and_capped(share: float, expe
     assert skew(PARAMETERS, share, 0.5) == pytest.approx(expected)
 
 
+@pytest.mark.parametrize(
+    ("share", "target", "expected"),
+    [(0.55, 0.25, 0.001), (0.2, 0.25, -0.001), (0.8, 0.75, 0.001), (0.45, 0.75, -0.001)],
+)
+def test_each_side_of_a_target_off_the_middle_has_room_of_its_own(share: float, target: float, expected: float) -> None:
+    """Half way from the target to the band's edge on that side is half of the skew."""
+    assert skew(PARAMETERS, share, target) == pytest.approx(expected)
+
+
 @PROPERTY
 @given(share=SHARES, target=TARGETS)
 def test_the_skew_has_the_sign_of_the_error_and_never_exceeds_its_cap(share: float, target: float) -> None:

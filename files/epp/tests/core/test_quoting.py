@@ -4,9 +4,10 @@ from dataclasses import replace
 from decimal import Decimal
 
 import pytest
-from epp.core import OpenOrder, OrderState, Placement, Side, TradingRules
-from epp.core.quoting import Plan, QuoteInputs, distances, ladder, plan
-from epp.tests.core.stage import PRICE, PROPERTY, RULES, Stage, configured, quoting
+from epp.core import Engine, GuardState, OpenOrder, OrderState, Placement, Side, TradingRules
+from epp.core.guard import CancelTrack
+from epp.core.quoting import RENEWED_AFTER_S, Plan, QuoteInputs, Standing, distances, ladder, plan
+from epp.tests.core.stage import NOON, PRICE, PROPERTY, RULES, Stage, configured, quoting
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -21,11 +22,23 @@ def test_both_sides_are_quoted_level_by_level() -> None:
         assert away == pytest.approx([0.0035, 0.0049, 0.0063, 0.0077], abs=1e-6)
 
 
-def test_a_calm_market_leaves_every_order_where_it_is() -> None:
+def test_a_calm_market_leaves_every_order_where_it_is_for_eight_minutes() -> None:
+    """Then it is placed anew at its price, before the watchdog takes it for one that nobody looks after."""
     stage = quoting()
-    before = set(stage.orders)
-    stage.run(3600, 10)
-    assert set(stage.orders) == before
+    before = dict(stage.orders)
+    stage.run(470, 10)
+    assert set(stage.orders) == set(before)
+    ages = []
+    for _ in range(1800):
+        stage.tick()
+        ages += [stage.ts - order.asked_ts for order in stage.orders.values()]
+    assert max(ages) <= RENEWED_AFTER_S + 2
+    assert not set(stage.orders) & set(before)
+
+    def places(orders: dict[str, OpenOrder]) -> set[tuple[Side, int, Decimal]]:
+        return {(order.side, order.level, order.price) for order in orders.values()}
+
+    assert places(stage.orders) == places(before)
 
 
 @pytest.mark.parametrize(("move", "kept"), [(1.00049, True), (1.00052, False), (0.99951, True), (0.99948, False)])
@@ -80,10 +93,7 @@ def test_on_a_coarse_tick_an_order_one_tick_off_is_kept() -> None:
     stage.run(100, 10)
     stage.mid += 20
     stage.run(100, 10)
-    assert all(
-        order.order_id.startswith("o") and stage.asked[order.order_id] < stage.ts - 150
-        for order in stage.orders.values()
-    )
+    assert all(order.order_id.startswith("o") and order.asked_ts < stage.ts - 150 for order in stage.orders.values())
 
 
 @pytest.mark.parametrize("state", [OrderState.PENDING, OrderState.OPEN, OrderState.CANCELLING])
@@ -162,7 +172,8 @@ def test_at_most_sixty_placements_a_minute() -> None:
         assert sum(1 for at in times if end - 60 < at <= end) <= 60
 
 
-def test_a_refused_order_rests_twice_as_long_each_time_up_to_five_minutes() -> None:
+def test_a_refused_order_rests_twice_as_long_each_time_up_to_five_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("epp.core.quoting.RENEWED_AFTER_S", 1e9)  # the others shall stay where they are meanwhile
     stage = quoting()
     stage.run(100, 10)
     waits = []
@@ -314,12 +325,37 @@ def test_an_own_order_on_its_way_out_is_not_crossed_nor_touched(side: Side) -> N
     stage = Stage()
     other = Side.SELL if side is Side.BUY else Side.BUY
     wanted = D(49825) if side is Side.BUY else D(50175)
-    stage.orders["old"] = OpenOrder("old", other, wanted, D("0.001"), 9, 0.0, OrderState.CANCELLING)
-    stage.asked["old"] = stage.ts
+    stage.orders["old"] = OpenOrder("old", other, wanted, D("0.001"), 9, stage.ts, OrderState.CANCELLING)
     stage.deaf = True
     stage.tick()
     assert [order.level for order in stage.of(side)] == [1, 2, 3]
     assert [order.level for order in stage.of(other)] == [0, 1, 2, 3, 9]
+
+
+@pytest.mark.parametrize(("bids", "asks"), [(1, 3), (3, 1)])
+def test_a_smaller_total_amount_takes_orders_back_until_all_of_them_fit(bids: int, asks: int) -> None:
+    """After a start with other parameters: both sides count, whichever has more."""
+    stage = quoting()
+    stage.orders = {order.order_id: order for order in (*stage.of(Side.BUY)[:bids], *stage.of(Side.SELL)[:asks])}
+    worth = float(sum(order.price * order.remaining for order in stage.orders.values()))
+    stage.engine = Engine(configured(total_amount_quote=worth * 0.9), stage.state)
+    assert len(stage.tick().cancel) == 1
+    stage.run(3)
+    left = [order for order in stage.orders.values() if order.state is OrderState.OPEN]
+    assert float(sum(order.price * order.remaining for order in left)) <= worth * 0.9
+
+
+def test_an_order_whose_cancel_was_asked_for_costs_no_other_order_its_place() -> None:
+    """The connector still calls it open: it is no quote any more, and both together would pass the total."""
+    stage = quoting()
+    inner, outer = stage.of(Side.BUY)[:2]
+    room = outer.price * outer.remaining
+    stage.orders = {order.order_id: order for order in (inner, outer)}
+    stage.engine = Engine(configured(total_amount_quote=float(room * D("1.1"))), stage.state)
+    stage.state.guard.cancelling[inner.order_id] = CancelTrack(stage.ts)
+    stage.tick()
+    assert stage.last.state is GuardState.RUNNING
+    assert not stage.last.cancel
 
 
 @pytest.mark.parametrize("side", Side)
@@ -330,17 +366,17 @@ def test_two_new_orders_do_not_cross_each_other_either(side: Side) -> None:
     )
     crossing = replace(inputs, ask=99.0) if side is Side.BUY else replace(inputs, bid=101.0)
     rules = TradingRules(D("0.5"), D("0.001"), D(5))
-    placed = plan(configured(), crossing, rules, (), hold=False).place
+    placed = plan(configured(), crossing, rules, standing(crossing), hold=False).place
     assert {one.side for one in placed} == set(Side) - {side}
     apart = replace(inputs, ask=99.5) if side is Side.BUY else replace(inputs, bid=100.5)
-    assert len(plan(configured(), apart, rules, (), hold=False).place) == 2
+    assert len(plan(configured(), apart, rules, standing(apart), hold=False).place) == 2
 
 
 def test_a_tick_as_large_as_the_price_leaves_no_bid() -> None:
     inputs = replace(
         inputs_of(0.7, 0.02, 0.0, levels=1), equity=1e4, free_base=1e4, free_quote=1e4, base=7e3, quote=5e3
     )
-    placed = plan(configured(), inputs, TradingRules(D(1), D("0.001"), D(5)), (), hold=False).place
+    placed = plan(configured(), inputs, TradingRules(D(1), D("0.001"), D(5)), standing(inputs), hold=False).place
     assert not placed
 
 
@@ -348,8 +384,8 @@ def test_while_placing_has_to_wait_orders_are_still_taken_back() -> None:
     inputs = replace(
         inputs_of(100.0, 0.02, 0.0, levels=1), equity=1e6, free_base=1e4, free_quote=1e6, base=5e3, quote=5e5
     )
-    stray = OpenOrder("old", Side.BUY, D(90), D(1), 7, 500.0)
-    found = plan(configured(), inputs, TradingRules(D("0.5"), D("0.001"), D(5)), (stray,), hold=True)
+    stray = OpenOrder("old", Side.BUY, D(90), D(1), 7, NOON - 500)
+    found = plan(configured(), inputs, TradingRules(D("0.5"), D("0.001"), D(5)), standing(inputs, stray), hold=True)
     assert found == Plan(("old",), ())
 
 
@@ -423,15 +459,30 @@ def test_what_the_band_takes_back_no_longer_counts_against_the_amount() -> None:
     ]  # fmt: skip
 
 
+def standing(inputs: QuoteInputs, *orders: OpenOrder) -> Standing:
+    """Orders of the account that the inputs are of."""
+    return Standing(orders, inputs.base, inputs.quote)
+
+
 def inputs_of(mid: float, spread: float, skew: float, levels: int = 3) -> QuoteInputs:
     """Quotes of a market at a mid, with nothing in their way."""
     parameters = configured()
     return QuoteInputs(
-        bid=mid * 0.9999, ask=mid * 1.0001, mid=mid, last=mid, spread=spread, skew=skew, min_distance=spread / 4,
-        fee=0.0, levels=levels, regime=parameters.regimes.up, equity=1000.0, base=1.0, quote=1.0, free_base=1.0,
-        free_quote=1.0, buy_to=0.9, sell_to=0.1, buys=True, sells=True, requote_older_than=float("inf"), budget=9,
-        resting_slots=frozenset(),
+        ts=NOON, bid=mid * 0.9999, ask=mid * 1.0001, mid=mid, last=mid, spread=spread, skew=skew,
+        min_distance=spread / 4, fee=0.0, levels=levels, regime=parameters.regimes.up, equity=1000.0, base=1.0,
+        quote=1.0, free_base=1.0, free_quote=1.0, buy_to=0.9, sell_to=0.1, notional_to=float("inf"),
+        buys=True, sells=True, requote_older_than=float("inf"), budget=9, resting_slots=frozenset(),
     )  # fmt: skip
+
+
+@PROPERTY
+@given(mid=st.floats(1e-3, 1e6), digits=st.integers(-8, 0))
+def test_rounding_never_brings_an_order_nearer_to_mid(mid: float, digits: int) -> None:
+    inputs, tick = inputs_of(mid, 0.02, 0.0), 10.0**digits
+    wanted = zip(distances(configured(), inputs, Side.BUY), distances(configured(), inputs, Side.SELL), strict=True)
+    for (bid, ask), (buy, sell) in zip(ladder(configured(), inputs, tick), wanted, strict=True):
+        assert -1e-12 * mid <= mid * (1 - buy) - bid * tick <= tick * (1 + 1e-6) + 1e-12 * mid
+        assert -1e-12 * mid <= ask * tick - mid * (1 + sell) <= tick * (1 + 1e-6) + 1e-12 * mid
 
 
 @PROPERTY

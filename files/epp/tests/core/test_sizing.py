@@ -4,23 +4,13 @@ import math
 from decimal import Decimal
 
 import pytest
-from epp.core import Side, TradingRules
-from epp.core.sizing import least_amount, order_amount, start_refusal, ticks
+from epp.core import TradingRules
+from epp.core.sizing import least_amount, order_amount, start_refusal
 from epp.tests.core.stage import PRICE, PROPERTY, RULES, Stage, configured, quoting
 from hypothesis import given
 from hypothesis import strategies as st
 
 D = Decimal
-
-
-@PROPERTY
-@given(side=st.sampled_from(Side), price=st.floats(1e-6, 1e6), digits=st.integers(-8, 0))
-def test_rounding_never_brings_an_order_nearer_to_mid(side: Side, price: float, digits: int) -> None:
-    tick = 10.0**digits
-    found = ticks(side, price, tick)
-    rounded = found * tick
-    assert rounded <= price * (1 + 1e-12) if side is Side.BUY else rounded >= price * (1 - 1e-12)
-    assert abs(rounded - price) <= tick * (1 + 1e-6) + price * 1e-12
 
 
 def test_a_binding_minimum_rounds_the_step_up() -> None:

@@ -24,20 +24,22 @@ def floor_of(cost: Costs, *, band: float = 0, more: float = 0, tick: float = 0, 
 
 
 @pytest.mark.parametrize(
-    ("found", "expected"),
+    ("fee", "adverse", "rest", "expected"),
     [
-        (floor_of(calm()), 2 * (0.001 / 0.35 + 0.0003 + 0.00025)),
-        (floor_of(calm(0.0)), 2 * (0.00025 + 0.0003 + 0.0002)),
-        (floor_of(calm(0.0), band=0.002), 2 * (0.00025 + 0.0003 + 0.0002) + 0.001),
-        (floor_of(calm(0.0), more=0.0005), 2 * (0.00025 + 0.0003 + 0.0002) + 0.0005),
-        (floor_of(calm(0.0), tick=0.004), 0.008),
-        (floor_of(calm(0.0), market=0.004), 0.0042),
-        (floor_of(calm(0.001, 0.004)), 2 * (0.001 / 0.35 + 0.004 + 0.00025)),
+        (0.001, 0.0003, {}, 2 * (0.001 / 0.35 + 0.0003 + 0.00025)),
+        (0.0, 0.0003, {}, 2 * (0.00025 + 0.0003 + 0.0002)),
+        (0.0, 0.0003, {"band": 0.002}, 2 * (0.00025 + 0.0003 + 0.0002) + 0.001),
+        (0.0, 0.0003, {"more": 0.0005}, 2 * (0.00025 + 0.0003 + 0.0002) + 0.0005),
+        (0.0, 0.0003, {"tick": 0.004}, 0.008),
+        (0.0, 0.0003, {"market": 0.004}, 0.0042),
+        (0.001, 0.004, {}, 2 * (0.001 / 0.35 + 0.004 + 0.00025)),
     ],
     ids=["the fee's share", "costs and edge", "half the band", "turnover", "two ticks", "the market's own", "adverse"],
 )
-def test_the_floor_is_the_largest_of_its_four_bounds(found: float, expected: float) -> None:
-    assert found == pytest.approx(expected, rel=1e-12)
+def test_the_floor_is_the_largest_of_its_four_bounds(
+    fee: float, adverse: float, rest: dict[str, float], expected: float
+) -> None:
+    assert floor_of(calm(fee, adverse), **rest) == pytest.approx(expected, rel=1e-12)
 
 
 @PROPERTY

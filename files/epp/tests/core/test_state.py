@@ -136,6 +136,29 @@ def test_what_is_no_state_of_this_version_is_refused(plain: object, said: str) -
         State.from_dict(plain)
 
 
+def test_the_place_of_what_is_no_state_is_named_whole() -> None:
+    stage = lived()
+    plain = stage.state.to_dict()
+    respelt = copy.deepcopy(plain)
+    respelt["ledger"]["equity"] += "E+0"
+    with pytest.raises(StateError, match=r"^ledger\.equity is '.*', which is not how a state is written$"):
+        State.from_dict(respelt)
+    in_a_list = copy.deepcopy(plain)
+    in_a_list["ledger"]["ended_days"][0]["equity_open_quote"] += "E+0"
+    with pytest.raises(StateError, match=r"^ledger\.ended_days\.0\.equity_open_quote is '"):
+        State.from_dict(in_a_list)
+
+
+def test_a_latch_that_the_state_does_not_know_is_taken_over_and_no_other_replaces_it() -> None:
+    state = State.new()
+    state.stay_latched("kill_file", "the operator's", NOON)
+    latch = state.guard.latch
+    assert latch is not None
+    assert (latch.code, latch.detail, latch.ts) == ("kill_file", "the operator's", NOON)
+    restored = Engine(Stage().parameters, state)
+    assert restored.state.guard.latch == latch
+
+
 def test_a_first_state_waits_for_nothing_and_one_after_a_loss_for_the_days_fills() -> None:
     assert State.new() == State()
     assert State.new(reconcile="torn").guard.reconcile == "torn"

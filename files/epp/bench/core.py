@@ -1,4 +1,4 @@
-"""How long the core takes for one decision: ``python -m epp.bench`` in ``files``.
+"""How long the core takes for one decision: ``python -m epp.bench.core``.
 
 Two markets, both made here and always the same: a calm one, where all orders stay, and a wild one, where regimes
 change, orders are pulled and placed, and some fill. Only the decision is timed, on the thread's own clock: what other
@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Final
 
-from .core import (
+from ..core import (
     Bar,
     Decision,
     Engine,
@@ -60,13 +60,13 @@ class _Account:
     def __init__(self, price: float) -> None:
         self.quote = Decimal(5000)
         self.base = (self.quote / Decimal(repr(price))).quantize(RULES.step)
-        self.orders: dict[str, tuple[OpenOrder, float]] = {}
+        self.orders: dict[str, OpenOrder] = {}
         self.number = 0
         self.fills = 0
 
     def settle(self, engine: Engine, price: float, ts: float) -> None:
         """Let cancels take effect, and fill what the price went through."""
-        for name, (order, _) in list(self.orders.items()):
+        for name, order in list(self.orders.items()):
             buys = order.side is Side.BUY
             if order.state is OrderState.CANCELLING:
                 del self.orders[name]
@@ -88,20 +88,16 @@ class _Account:
     def take(self, decision: Decision, ts: float) -> None:
         """Do what was decided."""
         for name in (*decision.cancel, *decision.direct_cancel):
-            order, asked = self.orders[name]
-            self.orders[name] = replace(order, state=OrderState.CANCELLING), asked
+            self.orders[name] = replace(self.orders[name], state=OrderState.CANCELLING)
         for placement in decision.place:
             self.number += 1
             name = f"b{self.number}"
-            self.orders[name] = (
-                OpenOrder(name, placement.side, placement.price, placement.amount, placement.level, 0.0),
-                ts,
-            )
+            self.orders[name] = OpenOrder(name, placement.side, placement.price, placement.amount, placement.level, ts)
 
     def snapshot(self, price: float, ts: float) -> Snapshot:
         """What the core sees."""
         free_base, free_quote = self.base, self.quote
-        for order, _ in self.orders.values():
+        for order in self.orders.values():
             if order.side is Side.BUY:
                 free_quote -= order.price * order.remaining
             else:
@@ -110,7 +106,7 @@ class _Account:
         return Snapshot(
             ts=ts, bid=bid, ask=ask, last=price, book_age_s=0.1, base_total=self.base, base_available=free_base,
             quote_total=self.quote, quote_available=free_quote, maker_fee=FEE, rules=RULES,
-            orders=tuple(replace(order, age_s=ts - asked) for order, asked in self.orders.values()),
+            orders=tuple(self.orders.values()),
             connector_ready=True, rest=RestTicker(ts, bid, ask), orders_on_exchange=len(self.orders),
         )  # fmt: skip
 
@@ -155,7 +151,7 @@ def measure(market: str, volatility: float, decisions: int) -> Timing:
 
 def main() -> int:
     """Measure and print. It judges nothing: figures belong to a machine."""
-    parser = argparse.ArgumentParser(prog="python -m epp.bench", description="Time the core's decisions.")
+    parser = argparse.ArgumentParser(prog="python -m epp.bench.core", description="Time the core's decisions.")
     parser.add_argument("--decisions", type=int, default=20_000, help="timed in each market (default %(default)s)")
     parser.add_argument("--json", action="store_true", help="print JSON")
     arguments = parser.parse_args()

@@ -1,0 +1,1 @@
+"""What runs inside the bot image: Hummingbot's BacktestingEngineBase with a controller of the least that it takes."""

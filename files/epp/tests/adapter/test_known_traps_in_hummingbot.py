@@ -1,0 +1,170 @@
+"""The known traps of Hummingbot itself, numbered as in the contract, each proven avoided where it lurks.
+
+The core's share in them, and the other traps, are in tests/test_known_traps.py; 5, 6, 7, 10 and 13 are proven by what
+test_bot_in_image.py and test_guard_in_hummingbot.py do.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+import time
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from epp.tests.adapter.conftest import docker, wait_for
+from epp.tests.adapter.watch import Watch, a_bot, neutral, wave
+
+pytestmark = pytest.mark.bot_image
+
+CANCEL = "/api/v2/spot/trade/cancel-order"
+
+
+@pytest.fixture(scope="module")
+def watch(bot_image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watch]:
+    """One bot with one order a side, which it replaces whenever the market has moved."""
+    one_level = neutral(levels_min=1, levels_max=1, refresh_s=5)
+    with a_bot(tmp_path_factory.mktemp("traps"), wave(), **one_level, exception_hold_s=15) as watch:
+        yield watch
+
+
+def notional(watch: Watch) -> Decimal:
+    """Worth of all open orders."""
+    return sum((Decimal(order["price"]) * Decimal(order["size"]) for order in watch.exchange.orders()), Decimal(0))
+
+
+def nothing_fills(watch: Watch) -> None:
+    """An order that is stuck stays where it is."""
+    watch.exchange.fault("partial-fills", "participation=0.0000000001")
+
+
+def created_after(watch: Watch, moment: float) -> list[dict[str, Any]]:
+    """Orders placed since, oldest first."""
+    orders = [order for order in watch.exchange.orders(closed=True) if int(order["cTime"]) / 1000 > moment]
+    return sorted(orders, key=lambda order: int(order["cTime"]))
+
+
+def test_trap_16_the_config_object_is_replaced_by_a_copy_on_a_live_update(watch: Watch) -> None:
+    """Hummingbot looks at the file every 10 s; a running bot takes nothing from it, whole or broken."""
+    watch.running()
+    path = watch.bot.root / watch.bot.configuration
+    as_started = path.read_text()
+    changed = time.time()
+    watch.bot.configure(total_amount_quote=120, manual_kill_switch=True)
+    time.sleep(12)
+    path.write_text("id: [torn")
+    time.sleep(12)
+    wait_for("an order placed since", lambda: created_after(watch, changed), 60, 1)
+    watch.running(20)
+    assert notional(watch) > 150, "two orders of 1 % of 10,000"
+    assert "Unexpected error running clock tick" not in watch.bot.log()
+    path.write_text(as_started)
+
+
+def test_trap_15_an_order_that_the_exchange_cancelled_is_not_placed_again_at_its_old_price(watch: Watch) -> None:
+    watch.running()
+    order = watch.exchange.orders()[0]
+    gone = time.time()
+    watch.exchange.request("POST", CANCEL, {"symbol": "BTCUSDT", "clientOid": order["clientOid"]})
+    watch.bot.wait_for_log("the exchange cancelled it by itself", 10)
+    same_side = wait_for(
+        "another order",
+        lambda: [other for other in created_after(watch, gone) if other["side"] == order["side"]],
+        60,
+        1,
+    )
+    assert int(same_side[0]["cTime"]) / 1000 - gone > 9, "its place rests for 10 s"
+    watch.running(30)
+
+
+def test_trap_15_a_refused_order_is_not_tried_ten_times(watch: Watch) -> None:
+    """Its place rests for 10 s, then 20 s; the executor tries once."""
+    watch.running()
+    watch.bot.request("pause", "the exchange is about to refuse")
+    watch.no_order_is_left()
+    watch.exchange.fault("refuse-place")
+    watch.bot.request("resume", "see what happens")
+    time.sleep(25)
+    lines = [json.loads(line) for line in docker("logs", watch.exchange.name).splitlines()]
+    refused = [line for line in lines if line["message"] == "request refused" and line["endpoint"] == "place-order"]
+    assert 2 <= len(refused) <= 2 * 2, "two places, at once and after 10 s"
+    watch.exchange.behave()
+    watch.running(60)
+
+
+def test_trap_15_quote_anew_only_when_the_old_order_is_known_to_be_gone(watch: Watch) -> None:
+    """With cancels that take 4 s, no side ever has two orders at once."""
+    watch.running()
+    began = time.time()
+    watch.exchange.fault("latency", "endpoint=cancel-order", "ms=4000")
+    wait_for(
+        "orders that were replaced",
+        lambda: sum(order["status"] == "cancelled" for order in created_after(watch, began)) >= 4,
+        120,
+        2,
+    )
+    watch.exchange.behave()
+    orders = created_after(watch, began)
+    for side in ("buy", "sell"):
+        own = [order for order in orders if order["side"] == side]
+        for before, after in itertools.pairwise(own):
+            assert before["status"] != "live"
+            assert int(after["cTime"]) >= int(before["uTime"])
+    watch.running(30)
+
+
+def test_trap_12_exceptions_inside_a_controllers_loop_are_logged_and_swallowed_by_the_framework(watch: Watch) -> None:
+    """The process lives and ticks on; the guard has counted them, pulled the quotes and latched."""
+    watch.running()
+    failed = watch.bot.log().count("The tick failed")
+    watch.bot.state_directory.chmod(0)
+    try:
+        wait_for("exceptions", lambda: watch.bot.log().count("The tick failed") >= failed + 4, 15, 0.1)
+        watch.no_order_is_left()
+    finally:
+        watch.bot.state_directory.chmod(0o755)
+    watch.until("hard_stop", "exception", 10)
+    assert "healthy" in watch.bot.health()
+    watch.reset("exception")
+
+
+def test_trap_11_a_refused_cancel_raises_no_event_at_all(watch: Watch) -> None:
+    """One log line of Hummingbot's, and 60 s in which it would not try again: the order's outliving is the signal."""
+    watch.running()
+    before = len(watch.bot.log())
+    nothing_fills(watch)
+    watch.exchange.fault("refuse-cancel")
+    found = wait_for(
+        "a refused cancel", lambda: re.search(r"Failed to cancel order (\S+)", watch.bot.log()[before:]), 60
+    )
+    order_id = found[1].rstrip(".")
+    watch.bot.wait_for_log(f"Cancel of {order_id} refused", 25)
+    told = [line for line in watch.bot.log()[before:].splitlines() if "EVENT_LOG" in line and order_id in line]
+    assert not [line for line in told if "Cancel" in line or "Fail" in line]
+    wait_for("the guard's count", lambda: watch.guard()["cancel_fail_streak"] > 0, 15)
+    watch.exchange.behave()
+    wait_for("the order gone", lambda: order_id not in {o["clientOid"] for o in watch.exchange.orders()}, 15, 1)
+    watch.running(60)
+
+
+def test_trap_11_a_graceful_stop_can_leave_orders_behind_and_still_exit_0(watch: Watch) -> None:
+    """It says so, and the next start sweeps them before its first quote. That start reads the new configuration."""
+    watch.running()
+    nothing_fills(watch)
+    watch.exchange.fault("refuse-cancel")
+    assert watch.bot.stop() == 0
+    left = {order["clientOid"] for order in watch.exchange.orders()}
+    assert left
+    assert "OWN ORDERS MAY STILL BE OPEN" in watch.bot.log()
+    watch.exchange.behave()
+    watch.bot.configure(total_amount_quote=120)
+    watch.bot.start()
+    watch.bot.wait_until_ready()
+    assert left.isdisjoint(order["clientOid"] for order in watch.exchange.orders())
+    wait_for("an order", watch.exchange.orders, 60, 1)
+    assert notional(watch) <= 120
+    assert watch.bot.stop() == 0
+    assert watch.exchange.orders() == []
