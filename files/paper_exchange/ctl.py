@@ -20,7 +20,12 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one command; prints its answer as JSON."""
     options = _parser().parse_args(arguments)
     try:
-        answer = _ask(options.state_dir / _SOCKET, _request(options))
+        request = _request(options)
+    except (OSError, ValueError) as error:
+        print(json.dumps({"error": f"{options.file}: {error}"}))
+        return 2
+    try:
+        answer = _ask(options.state_dir / _SOCKET, request)
     except (OSError, ValueError) as error:
         print(json.dumps({"error": f"no paper exchange answers at {options.state_dir / _SOCKET}: {error}"}))
         return 3
@@ -42,13 +47,18 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser("health", help="server up, market moving, books writable; exit 1 when not")
     commands.add_parser("market", help="kind, pace, where the recording stands")
-    commands.add_parser("account", help="balances, number of open orders and fills")
+    commands.add_parser("accounts", help="names of all accounts")
+    account = commands.add_parser("account", help="balances, number of open orders and fills")
     orders = commands.add_parser("orders", help="open orders, newest first")
     orders.add_argument("--all", action="store_true", help="closed ones too")
     orders.add_argument("--limit", type=int, default=100)
     fills = commands.add_parser("fills", help="fills, newest first")
     fills.add_argument("--since-ms", type=int, default=0, metavar="EPOCH_MS", help="not older than this")
     fills.add_argument("--limit", type=int, default=100)
+    for of_one in (account, orders, fills):
+        of_one.add_argument("--account", metavar="NAME", help="default: the bot's own")
+    gaps = commands.add_parser("gaps", help="times in which the market was not seen and nothing filled")
+    gaps.add_argument("--limit", type=int, default=100)
     fault = commands.add_parser("fault", help="misbehaviour on demand")
     faults = fault.add_subparsers(dest="action", required=True, metavar="ACTION")
     switch = faults.add_parser("set", help="switch one on")
@@ -62,6 +72,12 @@ def _parser() -> argparse.ArgumentParser:
     faults.add_parser("kinds", help="what there is, with parameters")
     drop = faults.add_parser("drop-sockets", help="close WebSocket connections now")
     drop.add_argument("which", nargs="?", default="all", choices=("public", "private", "all"))
+    scenario = commands.add_parser("scenario", help="scripted misbehaviour")
+    scenarios = scenario.add_subparsers(dest="action", required=True, metavar="ACTION")
+    play = scenarios.add_parser("play", help="begin one")
+    play.add_argument("file", type=Path, help="JSON: a list of steps; - for standard input")
+    scenarios.add_parser("stop", help="break off; faults that are on stay on")
+    scenarios.add_parser("status", help="how far it is")
     return parser
 
 
@@ -88,10 +104,24 @@ def _request(options: argparse.Namespace) -> dict[str, object]:
             return {"command": "drop-sockets", "which": options.which}
         case "fault", action:
             return {"command": f"fault-{action}"}
+        case "scenario", "play":
+            text = sys.stdin.read() if str(options.file) == "-" else options.file.read_text()
+            return {"command": "scenario-play", "steps": json.loads(text)}
+        case "scenario", action:
+            return {"command": f"scenario-{action}"}
+        case "account", _:
+            return {"command": "account", "account": options.account}
         case "orders", _:
-            return {"command": "orders", "all": options.all, "limit": options.limit}
+            return {"command": "orders", "all": options.all, "limit": options.limit, "account": options.account}
         case "fills", _:
-            return {"command": "fills", "since_ms": options.since_ms, "limit": options.limit}
+            return {
+                "command": "fills",
+                "since_ms": options.since_ms,
+                "limit": options.limit,
+                "account": options.account,
+            }
+        case "gaps", _:
+            return {"command": "gaps", "limit": options.limit}
         case command, _:
             return {"command": command}
 

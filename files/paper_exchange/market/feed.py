@@ -79,7 +79,14 @@ class Listener(Protocol):
         """Public trades happened, oldest first."""
 
     def on_book(self, update: BookUpdate) -> None:
-        """The public book changed."""
+        """The public book changed, or is confirmed to be as it was (an update without levels)."""
+
+    def on_gap(self, began_ms: int, ended_ms: int, why: str) -> None:
+        """The market was not seen for a while, and now is again."""
+
+
+# A market says at least so often how its book stands, changed or not.
+BOOK_EVERY_S = 0.75
 
 
 class Market(Protocol):

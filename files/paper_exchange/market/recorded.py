@@ -15,7 +15,7 @@ from decimal import Decimal
 from functools import lru_cache
 
 from ..matching import Depth, TradingRules
-from .feed import BookUpdate, Candle, Listener, MarketUnavailableError, Print, Ticker
+from .feed import BOOK_EVERY_S, BookUpdate, Candle, Listener, MarketUnavailableError, Print, Ticker
 from .recording import BAR_S, SLOT_S, SLOTS, Recording, SlotTrade, SyntheticBook, round_price, slot_trades
 
 _log = logging.getLogger(__name__)
@@ -124,16 +124,23 @@ class RecordedMarket:
         return self._slot_at(self._wall()) - self._slot <= max(3, 3 * self.speed / SLOT_S)
 
     async def run(self, listener: Listener) -> None:
-        """Print every slot when its time has come."""
+        """Print every slot when its time has come, and confirm the book in between."""
         while True:
-            due = self._slot_at(self._wall())
+            now = self._wall()
+            due = self._slot_at(now)
             if due > self._slot:
                 if due - self._slot > _MAX_CATCH_UP_SLOTS:
                     skipped = due - self._slot - 1
                     _log.warning("the clock jumped: prints skipped", extra={"skipped": skipped})
+                    began_ms = self._slot_ms(self._slot)
                     self._slot = due - 1
+                    listener.on_gap(began_ms, self._slot_ms(due), "the clock jumped")
                 self._advance(due, listener)
-            await asyncio.sleep(max(self._anchor.wall_at((self._slot + 1) * SLOT_S) - self._wall(), 0.02))
+            elif now * 1000 - self._book.time_ms >= BOOK_EVERY_S * 1000:
+                listener.on_book(self._book.confirm(int(now * 1000)))
+            next_slot = self._anchor.wall_at((self._slot + 1) * SLOT_S) - self._wall()
+            next_word = self._book.time_ms / 1000 + BOOK_EVERY_S - self._wall()
+            await asyncio.sleep(max(min(next_slot, next_word), 0.02))
 
     def depth(self) -> Depth:
         """The synthetic book, best first."""

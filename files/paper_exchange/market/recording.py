@@ -223,6 +223,11 @@ class SyntheticBook:
         self.bids, self.asks = bids, asks
         return update
 
+    def confirm(self, time_ms: int) -> BookUpdate:
+        """Say that the book stands as it stood."""
+        self.time_ms = max(time_ms, self.time_ms + 1)
+        return BookUpdate(self.time_ms, False, (), ())
+
     def depth(self) -> Depth:
         """The whole book, best first."""
         return Depth(tuple(self.bids.items()), tuple(self.asks.items()))

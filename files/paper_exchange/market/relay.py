@@ -19,13 +19,14 @@ import aiohttp
 
 from ..config import BitgetMarketConfig
 from ..matching import Depth, Side, TradingRules
-from .feed import GRANULARITIES, BookUpdate, Candle, Listener, MarketUnavailableError, Print, Ticker
+from .feed import BOOK_EVERY_S, GRANULARITIES, BookUpdate, Candle, Listener, MarketUnavailableError, Print, Ticker
 from .resolver import DirectResolver
 
 _log = logging.getLogger(__name__)
-# Bitget wants a ping every 30 s; without any message (pongs included) for longer, the connection is dead.
-_PING_S = 20
-_SILENCE_S = 45
+# Bitget wants a ping every 30 s. They are sent more often, so that their answers tell a quiet market from a dead
+# connection: without any message (pongs included) for so long, it is dead, and half as long it is in doubt.
+_PING_S = 5
+_SILENCE_S = 20
 _MAX_BACKOFF_S = 30
 _CHECKSUM_LEVELS = 25
 _TICKER_CACHE_S = 1.0
@@ -98,7 +99,10 @@ class BitgetMarket:
         self._rules = rules
         self._bids, self._asks = _Side(-1), _Side(1)
         self._book_ms = 0
+        self._told_ms = 0
         self._heard = float("-inf")
+        self._heard_ms = 0
+        self._lost_ms: int | None = None
         self._connects = 0
         # Trade ids seen: after a reconnect the upstream may repeat itself, and a print must not fill twice.
         self._seen: deque[int] = deque(maxlen=2000)
@@ -114,6 +118,9 @@ class BitgetMarket:
                 await self._follow(listener)
             except (aiohttp.ClientError, OSError, TimeoutError, UpstreamError, ValueError, LookupError) as error:
                 _log.warning("upstream lost", extra={"why": f"{type(error).__name__}: {error}", "again_in_s": pause})
+            if self._lost_ms is None and self._heard_ms:
+                # Since the last word from it nobody knows what traded.
+                self._lost_ms = self._heard_ms
             self._clear()
             pause = 1.0 if time.monotonic() - began > _SILENCE_S else min(pause * 2, _MAX_BACKOFF_S)
             await asyncio.sleep(pause)
@@ -213,22 +220,35 @@ class BitgetMarket:
             ]
             await socket.send_str(json.dumps({"op": "subscribe", "args": arguments}))
             pings = asyncio.create_task(self._ping(socket))
+            words = asyncio.create_task(self._confirm(listener))
             try:
                 while True:
                     message = await socket.receive(timeout=_SILENCE_S)
                     if message.type is not aiohttp.WSMsgType.TEXT:
                         raise UpstreamError(f"closed ({message.type.name} {socket.close_code})")
-                    self._heard = time.monotonic()
+                    self._heard, self._heard_ms = time.monotonic(), int(time.time() * 1000)
                     if message.data != "pong":
                         self._take(json.loads(message.data), listener)
             finally:
                 pings.cancel()
-                await asyncio.gather(pings, return_exceptions=True)
+                words.cancel()
+                await asyncio.gather(pings, words, return_exceptions=True)
 
     async def _ping(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         while True:
             await asyncio.sleep(_PING_S)
             await socket.send_str("ping")
+
+    async def _confirm(self, listener: Listener) -> None:
+        """Say that the book stands as it stood, while nothing changes and the upstream is heard."""
+        while True:
+            await asyncio.sleep(BOOK_EVERY_S / 3)
+            now_ms = int(time.time() * 1000)
+            fresh = time.monotonic() - self._heard < _SILENCE_S / 2
+            if fresh and self._bids.levels() and now_ms - self._told_ms >= BOOK_EVERY_S * 1000:
+                self._book_ms = max(now_ms, self._book_ms + 1)
+                self._told_ms = now_ms
+                listener.on_book(BookUpdate(self._book_ms, False, (), ()))
 
     def _take(self, message: Mapping[str, Any], listener: Listener) -> None:
         if message.get("event") == "error":
@@ -254,6 +274,10 @@ class BitgetMarket:
         claimed = data.get("checksum")
         if claimed and int(claimed) != self._checksum():
             raise UpstreamError("the book's checksum does not match")
+        self._told_ms = int(time.time() * 1000)
+        if self._lost_ms is not None:
+            listener.on_gap(self._lost_ms, self._told_ms, "the upstream was lost")
+            self._lost_ms = None
         listener.on_book(BookUpdate(self._book_ms, anew, bids, asks))
 
     def _take_trades(self, rows: Sequence[Mapping[str, str]], listener: Listener, *, past: bool) -> None:

@@ -1,6 +1,6 @@
 """The matching engine: trading rules, accounts, own resting orders and conservative fills. No I/O and no clock."""
 
-from .engine import EMPTY, Change, Depth, MatchingEngine, Step
+from .engine import EMPTY, Change, Depth, MatchingEngine, Numbers, Step, share_print
 from .orders import Balance, Fill, Force, Order, OrderRequest, OrderType, Reject, RejectedError, Side, Status
 from .rules import TradingRules
 
@@ -12,6 +12,7 @@ __all__ = [
     "Fill",
     "Force",
     "MatchingEngine",
+    "Numbers",
     "Order",
     "OrderRequest",
     "OrderType",
@@ -21,4 +22,5 @@ __all__ = [
     "Status",
     "Step",
     "TradingRules",
+    "share_print",
 ]

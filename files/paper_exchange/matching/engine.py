@@ -1,15 +1,18 @@
 """Own resting orders against the public market, filled conservatively.
 
 A resting order fills only when a public trade prints *through* its price (strictly beyond it: a touch never fills), at
-its own price, and all fills of one print together take at most ``participation`` of the volume printed. Orders trade
-with the market only, never with one another, and leave no trace in the public book.
+its own price, and all fills of one print together, whoever's they are, take at most ``participation`` of the volume
+printed. Orders trade with the market only, never with one another, and leave no trace in the public book.
+
+An engine is one account's orders on one pair. Several accounts on one market are several engines that share their
+`Numbers`, and share each print by `share_print`.
 
 Every operation is planned first and applied afterwards: a `Change` says all that would happen and touches nothing, so
 that the caller can make it durable before it becomes true.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from decimal import Context, Decimal, localcontext
 
 from .orders import ZERO, Balance, Fill, Force, Order, OrderRequest, OrderType, Reject, RejectedError, Side, Status
@@ -63,6 +66,43 @@ class Change:
 EMPTY = Change()
 
 
+@dataclass(slots=True)
+class Numbers:
+    """The next order id and the next trade id to give; they only grow."""
+
+    next_order_id: int = 1
+    next_trade_id: int = 1
+
+
+def share_print(
+    price: Decimal, budget: Decimal, orders: Iterable[Order], traded_ms: int | None = None
+) -> list[tuple[Order, Decimal]]:
+    """What each order gets of a public trade: best price first, then the oldest, until the budget is used up.
+
+    Args:
+        price: the trade's price; only orders strictly beyond it take part.
+        budget: base that may be filled altogether.
+        orders: open orders, of one account or of several.
+        traded_ms: when the trade happened, if known: orders that came later take no part.
+    """
+    through = [
+        order
+        for order in orders
+        if order.price is not None
+        and (price < order.price if order.side is Side.BUY else price > order.price)
+        and (traded_ms is None or order.created_ms <= traded_ms)
+    ]
+    through.sort(key=lambda order: (-abs((order.price or ZERO) - price), order.order_id))
+    shares: list[tuple[Order, Decimal]] = []
+    for order in through:
+        base = min(order.remaining, budget)
+        if base <= 0:
+            break
+        shares.append((order, base))
+        budget -= base
+    return shares
+
+
 class _Plan:
     """A change being worked out on copies."""
 
@@ -114,15 +154,9 @@ class _Plan:
             fee, fee_coin = quote * rate, rules.quote
             self.move(rules.base, frozen=-base)
             self.move(rules.quote, available=quote - fee)
-        after = replace(
-            order,
-            filled_base=order.filled_base + base,
-            filled_quote=order.filled_quote + quote,
-            updated_ms=now_ms,
-            status=Status.PARTIALLY_FILLED,
-        )
+        after = order.after(Status.PARTIALLY_FILLED, now_ms, base=base, quote=quote)
         if after.remaining <= 0:
-            after = replace(after, status=Status.FILLED)
+            after = after.after(Status.FILLED, now_ms)
         trade = Fill(
             self._next_trade_id,
             order.order_id,
@@ -143,8 +177,9 @@ class _Plan:
     def close(self, order: Order, reason: str, now_ms: int, status: Status = Status.CANCELLED) -> Order:
         """End an order and give back what it still held."""
         coin = self._rules.quote if order.side is Side.BUY else self._rules.base
-        self.move(coin, available=order.need, frozen=-order.need)
-        return self.record(replace(order, status=status, cancel_reason=reason, updated_ms=now_ms))
+        held = order.need
+        self.move(coin, available=held, frozen=-held)
+        return self.record(order.after(status, now_ms, reason=reason))
 
     def change(self) -> Change:
         return Change(tuple(self._steps), self._after, self._next_order_id, self._next_trade_id)
@@ -157,8 +192,7 @@ class MatchingEngine:
         rules: the pair's rules and fees.
         balances: the account at the start.
         open_orders: orders already resting; what they need must be frozen in ``balances``.
-        next_order_id: the first order id to give; ids only grow.
-        next_trade_id: the first trade id to give; ids only grow.
+        numbers: the ids to give, shared by all engines of one exchange.
         participation: the share of a print's volume that fills may take, in (0, 1].
 
     Raises:
@@ -171,8 +205,7 @@ class MatchingEngine:
         balances: Mapping[str, Balance],
         open_orders: Iterable[Order] = (),
         *,
-        next_order_id: int = 1,
-        next_trade_id: int = 1,
+        numbers: Numbers | None = None,
         participation: Decimal = Decimal("0.25"),
     ) -> None:
         if not 0 < participation <= 1:
@@ -182,11 +215,8 @@ class MatchingEngine:
         self._balances = dict(balances)
         self._open = {order.order_id: order for order in open_orders}
         self._by_client_id = {order.client_id: order.order_id for order in self._open.values()}
-        self._next_order_id = next_order_id
-        self._next_trade_id = next_trade_id
-        self._highest_buy: Decimal | None = None
-        self._lowest_sell: Decimal | None = None
-        self._find_extremes()
+        self._numbers = numbers or Numbers()
+        self._extremes: tuple[Decimal | None, Decimal | None] | None = None
         for coin in {rules.base, rules.quote, *self._balances}:
             needed, frozen = self.needed(coin), self.balance(coin).frozen
             if needed != frozen:
@@ -219,7 +249,10 @@ class MatchingEngine:
         return None if order_id is None else self._open.get(order_id)
 
     def plan_place(self, request: OrderRequest, depth: Depth, now_ms: int) -> Change:
-        """Place an order: rest it, trade it against ``depth`` as a taker, or (post-only that would cross) cancel it.
+        """Place an order: rest it, trade it against ``depth`` as a taker, or cancel it.
+
+        Post-only that would trade is cancelled; so is fill-or-kill that cannot be filled whole, and what
+        immediate-or-cancel leaves over.
 
         Raises:
             RejectedError: the rules, the balance or the client id forbid it.
@@ -246,15 +279,21 @@ class MatchingEngine:
                 now_ms,
             )
             coin = self.rules.quote if order.side is Side.BUY else self.rules.base
-            plan.move(coin, available=-order.need, frozen=order.need)
+            held = order.need
+            plan.move(coin, available=-held, frozen=held)
             crosses = order.price is None or (bool(opposite) and not _beyond(order.side, order.price, opposite[0][0]))
             plan.record(order)
             if crosses and order.force is Force.POST_ONLY and order.order_type is OrderType.LIMIT:
                 plan.close(order, "post_only_would_cross", now_ms)
-            elif crosses:
-                order = self._take(plan, order, opposite, now_ms)
+            elif order.force is Force.FOK and self._within(order, opposite) < order.size:
+                plan.close(order, "fok_cancel", now_ms)
+            else:
+                if crosses:
+                    order = self._take(plan, order, opposite, now_ms)
                 if order.order_type is OrderType.MARKET and order.status.is_open:
                     self._finish_market(plan, order, opposite[0][0], now_ms)
+                elif order.force is Force.IOC and order.status.is_open:
+                    plan.close(order, "ioc_cancel", now_ms)
             return plan.change()
 
     def plan_cancel(self, order_id: int, now_ms: int, reason: str = "normal_cancel") -> Change:
@@ -271,28 +310,35 @@ class MatchingEngine:
             plan.close(order, reason, now_ms)
             return plan.change()
 
-    def plan_print(self, price: Decimal, size: Decimal, now_ms: int) -> Change:
-        """A public trade of ``size`` base at ``price``: fill what it printed through, best price and oldest first."""
-        if not (
-            (self._highest_buy is not None and price < self._highest_buy)
-            or (self._lowest_sell is not None and price > self._lowest_sell)
-        ):
+    def reaches(self, price: Decimal) -> bool:
+        """Whether a public trade at ``price`` goes through any open order."""
+        if self._extremes is None:
+            self._extremes = self._find_extremes()
+        highest_buy, lowest_sell = self._extremes
+        return (highest_buy is not None and price < highest_buy) or (lowest_sell is not None and price > lowest_sell)
+
+    def budget(self, size: Decimal) -> Decimal:
+        """The base that orders may take of a public trade of ``size``."""
+        return self.rules.floor_base(size * self.participation)
+
+    def plan_print(self, price: Decimal, size: Decimal, now_ms: int, traded_ms: int | None = None) -> Change:
+        """A public trade of ``size`` base at ``price``: fill what it printed through, best price and oldest first.
+
+        ``traded_ms``: when it happened, if known: orders placed later do not fill.
+        """
+        if not self.reaches(price):
             return EMPTY
         with localcontext(_EXACT):
-            budget = self.rules.floor_base(size * self.participation)
-            through = [
-                order
-                for order in self._open.values()
-                if order.price is not None and (price < order.price if order.side is Side.BUY else price > order.price)
-            ]
-            through.sort(key=lambda order: (-abs((order.price or ZERO) - price), order.order_id))
+            shares = share_print(price, self.budget(size), self._open.values(), traded_ms)
+        return self.plan_fills(shares, now_ms)
+
+    def plan_fills(self, shares: Sequence[tuple[Order, Decimal]], now_ms: int) -> Change:
+        """Fill open orders of this account at their own prices, as `share_print` says."""
+        with localcontext(_EXACT):
             plan = self._plan()
-            for order in through:
-                base = min(order.remaining, budget)
-                if base <= 0 or order.price is None:
-                    break
-                plan.fill(order, order.price, base, is_maker=True, now_ms=now_ms)
-                budget -= base
+            for order, base in shares:
+                if order.price is not None:
+                    plan.fill(order, order.price, base, is_maker=True, now_ms=now_ms)
             change = plan.change()
             return change if change else EMPTY
 
@@ -301,8 +347,8 @@ class MatchingEngine:
         if not change:
             return
         self._balances.update(change.balances)
-        self._next_order_id = change.next_order_id
-        self._next_trade_id = change.next_trade_id
+        self._numbers.next_order_id = change.next_order_id
+        self._numbers.next_trade_id = change.next_trade_id
         for order in change.orders:
             if order.status.is_open:
                 self._open[order.order_id] = order
@@ -310,16 +356,16 @@ class MatchingEngine:
             else:
                 self._open.pop(order.order_id, None)
                 self._by_client_id.pop(order.client_id, None)
-        self._find_extremes()
+        self._extremes = None
 
     def _plan(self) -> _Plan:
-        return _Plan(self.rules, self._balances, self._next_order_id, self._next_trade_id)
+        return _Plan(self.rules, self._balances, self._numbers.next_order_id, self._numbers.next_trade_id)
 
-    def _find_extremes(self) -> None:
+    def _find_extremes(self) -> tuple[Decimal | None, Decimal | None]:
+        """Prices of the highest buy and the lowest sell."""
         buys = [o.price for o in self._open.values() if o.side is Side.BUY and o.price is not None]
         sells = [o.price for o in self._open.values() if o.side is Side.SELL and o.price is not None]
-        self._highest_buy = max(buys, default=None)
-        self._lowest_sell = min(sells, default=None)
+        return max(buys, default=None), min(sells, default=None)
 
     def _check(self, request: OrderRequest, opposite: Sequence[Level]) -> None:
         rules = self.rules
@@ -329,6 +375,8 @@ class MatchingEngine:
             rules.check_price(request.price)
             rules.check_size(request.size, rules.step)
             rules.check_notional(request.price * request.size)
+            if opposite:
+                rules.check_band(request.side, request.price, opposite[0][0])
             return
         if not opposite:
             raise RejectedError(Reject.NO_LIQUIDITY, "the book is empty")
@@ -338,6 +386,11 @@ class MatchingEngine:
         else:
             rules.check_size(request.size, rules.step)
             rules.check_notional(opposite[0][0] * request.size)
+
+    def _within(self, order: Order, opposite: Sequence[Level]) -> Decimal:
+        """The base that the book offers within an order's limit."""
+        sizes = (size for price, size in opposite if order.price is None or not _beyond(order.side, order.price, price))
+        return self.rules.floor_base(sum(sizes, ZERO))
 
     def _take(self, plan: _Plan, order: Order, opposite: Sequence[Level], now_ms: int) -> Order:
         for price, size in opposite:

@@ -22,10 +22,12 @@ class OrderType(StrEnum):
 
 
 class Force(StrEnum):
-    """What a limit order does when it would trade at once."""
+    """How long a limit order stands, and whether it may trade at once."""
 
     GTC = "gtc"
     POST_ONLY = "post_only"
+    IOC = "ioc"
+    FOK = "fok"
 
 
 class Status(StrEnum):
@@ -39,7 +41,7 @@ class Status(StrEnum):
     @property
     def is_open(self) -> bool:
         """Whether an order in this status still rests."""
-        return self in (Status.LIVE, Status.PARTIALLY_FILLED)
+        return self is Status.LIVE or self is Status.PARTIALLY_FILLED
 
 
 class Reject(StrEnum):
@@ -49,6 +51,8 @@ class Reject(StrEnum):
     SIZE_PRECISION = "size_precision"
     NOT_POSITIVE = "not_positive"
     MIN_NOTIONAL = "min_notional"
+    PRICE_TOO_HIGH = "price_too_high"
+    PRICE_TOO_LOW = "price_too_low"
     INSUFFICIENT_BALANCE = "insufficient_balance"
     DUPLICATE_CLIENT_ID = "duplicate_client_id"
     ORDER_NOT_FOUND = "order_not_found"
@@ -125,6 +129,26 @@ class Order:
         if self.side is Side.SELL or self.price is None:
             return self.remaining
         return self.price * self.remaining
+
+    def after(
+        self, status: Status, updated_ms: int, *, base: Decimal = ZERO, quote: Decimal = ZERO, reason: str = ""
+    ) -> "Order":
+        """This order in another status, with so much more of it filled."""
+        return Order(
+            self.order_id,
+            self.client_id,
+            self.side,
+            self.order_type,
+            self.force,
+            self.price,
+            self.size,
+            self.filled_base + base,
+            self.filled_quote + quote,
+            status,
+            reason,
+            self.created_ms,
+            updated_ms,
+        )
 
     @property
     def average_price(self) -> Decimal:

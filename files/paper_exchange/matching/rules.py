@@ -3,12 +3,15 @@
 from dataclasses import dataclass
 from decimal import ROUND_DOWN, Decimal
 
-from .orders import Reject, RejectedError
+from .orders import Reject, RejectedError, Side
 
 
 @dataclass(frozen=True, slots=True)
 class TradingRules:
-    """Rules of one spot pair: precisions are decimal places, fees are fractions of the amount received."""
+    """Rules of one spot pair: precisions are decimal places, fees are fractions of the amount received.
+
+    ``price_band``: how far beyond the opposite best price a limit may lie, as a fraction of it; None: any distance.
+    """
 
     base: str
     quote: str
@@ -17,6 +20,7 @@ class TradingRules:
     min_notional: Decimal
     maker_fee: Decimal
     taker_fee: Decimal
+    price_band: Decimal | None = None
 
     @property
     def symbol(self) -> str:
@@ -52,6 +56,23 @@ class TradingRules:
             raise RejectedError(Reject.NOT_POSITIVE, f"price {price} is not positive")
         if price % self.tick:
             raise RejectedError(Reject.PRICE_PRECISION, f"price {price} is not a multiple of {self.tick}")
+
+    def check_band(self, side: Side, price: Decimal, opposite: Decimal) -> None:
+        """Refuse a limit so far beyond the best opposite price that it must be a mistake.
+
+        Raises:
+            RejectedError: with the reason.
+        """
+        if self.price_band is None:
+            return
+        if side is Side.BUY and price > (most := opposite * (1 + self.price_band)):
+            raise RejectedError(Reject.PRICE_TOO_HIGH, f"a buy's price must not exceed {self.floor_price(most)}")
+        if side is Side.SELL and price < (least := opposite * (1 - self.price_band)):
+            raise RejectedError(Reject.PRICE_TOO_LOW, f"a sell's price must not be below {self.floor_price(least)}")
+
+    def floor_price(self, price: Decimal) -> Decimal:
+        """The highest price on the tick grid not above ``price``."""
+        return price.quantize(self.tick, rounding=ROUND_DOWN)
 
     def check_size(self, size: Decimal, unit: Decimal) -> None:
         """Refuse a size that is not positive or not a multiple of ``unit``.

@@ -13,27 +13,44 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from ..matching import Balance, Change, Fill, Force, Order, OrderType, Side, Status
+from ..matching import Balance, Change, Fill, Force, Numbers, Order, OrderType, Side, Status
 
-_SCHEMA_VERSION = 1
+_SCHEMA_VERSION = 2
 _SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
-CREATE TABLE balances (coin TEXT PRIMARY KEY, available TEXT NOT NULL, frozen TEXT NOT NULL) STRICT;
+CREATE TABLE balances (
+    account TEXT NOT NULL, coin TEXT NOT NULL, available TEXT NOT NULL, frozen TEXT NOT NULL,
+    PRIMARY KEY (account, coin)
+) STRICT;
 CREATE TABLE orders (
-    order_id INTEGER PRIMARY KEY, client_id TEXT NOT NULL UNIQUE, side TEXT NOT NULL, order_type TEXT NOT NULL,
-    force TEXT NOT NULL, price TEXT, size TEXT NOT NULL, filled_base TEXT NOT NULL, filled_quote TEXT NOT NULL,
-    status TEXT NOT NULL, cancel_reason TEXT NOT NULL, created_ms INTEGER NOT NULL, updated_ms INTEGER NOT NULL
+    order_id INTEGER PRIMARY KEY, account TEXT NOT NULL, client_id TEXT NOT NULL, side TEXT NOT NULL,
+    order_type TEXT NOT NULL, force TEXT NOT NULL, price TEXT, size TEXT NOT NULL, filled_base TEXT NOT NULL,
+    filled_quote TEXT NOT NULL, status TEXT NOT NULL, cancel_reason TEXT NOT NULL, created_ms INTEGER NOT NULL,
+    updated_ms INTEGER NOT NULL, UNIQUE (account, client_id)
 ) STRICT;
 CREATE INDEX open_orders ON orders (order_id) WHERE status IN ('live', 'partially_filled');
-CREATE INDEX orders_by_time ON orders (created_ms);
+CREATE INDEX orders_by_time ON orders (account, created_ms);
 CREATE TABLE fills (
-    trade_id INTEGER PRIMARY KEY, order_id INTEGER NOT NULL REFERENCES orders, client_id TEXT NOT NULL,
-    side TEXT NOT NULL, order_type TEXT NOT NULL, price TEXT NOT NULL, base TEXT NOT NULL, quote TEXT NOT NULL,
-    fee TEXT NOT NULL, fee_coin TEXT NOT NULL, is_maker INTEGER NOT NULL, time_ms INTEGER NOT NULL
+    trade_id INTEGER PRIMARY KEY, account TEXT NOT NULL, order_id INTEGER NOT NULL REFERENCES orders,
+    client_id TEXT NOT NULL, side TEXT NOT NULL, order_type TEXT NOT NULL, price TEXT NOT NULL, base TEXT NOT NULL,
+    quote TEXT NOT NULL, fee TEXT NOT NULL, fee_coin TEXT NOT NULL, is_maker INTEGER NOT NULL, time_ms INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX fills_by_order ON fills (order_id);
-CREATE INDEX fills_by_time ON fills (time_ms);
+CREATE INDEX fills_by_time ON fills (account, time_ms);
+CREATE TABLE gaps (began_ms INTEGER PRIMARY KEY, ended_ms INTEGER NOT NULL, why TEXT NOT NULL) STRICT;
 """
+# From version 1, which knew one account only: its tables are renamed, copied and dropped.
+_FROM_1 = """
+INSERT INTO balances SELECT 'main', coin, available, frozen FROM old_balances;
+INSERT INTO orders SELECT order_id, 'main', client_id, side, order_type, force, price, size, filled_base, filled_quote,
+    status, cancel_reason, created_ms, updated_ms FROM old_orders;
+INSERT INTO fills SELECT trade_id, 'main', order_id, client_id, side, order_type, price, base, quote, fee, fee_coin,
+    is_maker, time_ms FROM old_fills;
+INSERT OR REPLACE INTO meta SELECT key, value FROM old_meta WHERE key != 'schema_version';
+DROP TABLE old_fills; DROP TABLE old_orders; DROP TABLE old_balances; DROP TABLE old_meta
+"""
+_TABLES_OF_1 = ("fills", "orders", "balances", "meta")
+_INDEXES_OF_1 = ("fills_by_order", "fills_by_time", "open_orders", "orders_by_time")
 
 
 class BooksError(Exception):
@@ -41,15 +58,20 @@ class BooksError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Opening:
-    """What the books hold when the exchange starts."""
+class AccountOpening:
+    """What an account holds when the exchange starts."""
 
     balances: Mapping[str, Balance]
     open_orders: Sequence[Order]
-    next_order_id: int
-    next_trade_id: int
-    created_ms: int
-    is_new: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A time during which the public market was not seen, so nothing could fill."""
+
+    began_ms: int
+    ended_ms: int
+    why: str
 
 
 class Books:
@@ -58,14 +80,14 @@ class Books:
     Args:
         path: the SQLite file; made when missing.
         pair: the pair they are kept for.
-        start: balances to begin new books with.
+        accounts: balances to begin with, by account, for those that are new.
         now_ms: when new books begin; ids grow from here, so that books begun anew never reuse an old id.
 
     Raises:
         BooksError: unreadable, damaged, of another schema or another pair.
     """
 
-    def __init__(self, path: Path, pair: str, start: Mapping[str, Decimal], now_ms: int) -> None:
+    def __init__(self, path: Path, pair: str, accounts: Mapping[str, Mapping[str, Decimal]], now_ms: int) -> None:
         self._path = path
         try:
             # One thread, one connection: the event loop's.
@@ -76,7 +98,9 @@ class Books:
             self._db.execute("PRAGMA foreign_keys=ON")
             self.is_new = not self._db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
             if self.is_new:
-                self._begin(pair, start, now_ms)
+                self._begin(pair, now_ms)
+            elif self.meta("schema_version") == 1:
+                self._upgrade()
             damage = self._db.execute("PRAGMA quick_check(1)").fetchone()[0]
         except sqlite3.Error as error:
             raise BooksError(f"{path}: {error}: restore it from a backup, or move it away to begin anew") from error
@@ -87,15 +111,40 @@ class Books:
             raise BooksError(f"{path}: schema version {version}, not {_SCHEMA_VERSION}: move it away to begin anew")
         if kept_pair != pair:
             raise BooksError(f"{path}: kept for {kept_pair}, not {pair}: set pair to {kept_pair}, or move it away")
+        self._begin_accounts(accounts)
+        self.created_ms = int(self.meta("created_ms"))
 
-    def _begin(self, pair: str, start: Mapping[str, Decimal], now_ms: int) -> None:
+    def _begin(self, pair: str, now_ms: int) -> None:
         with self._transaction():
-            for statement in _SCHEMA.split(";"):
-                self._db.execute(statement)
-            for coin, amount in start.items():
-                self._write_balance(coin, Balance(amount))
+            self._run(_SCHEMA)
             for key, value in {"schema_version": _SCHEMA_VERSION, "pair": pair, "created_ms": now_ms}.items():
                 self._db.execute("INSERT INTO meta VALUES (?, ?)", (key, json.dumps(value)))
+
+    def _upgrade(self) -> None:
+        """Bring version 1 up to date, whole or not at all."""
+        self._db.execute("PRAGMA foreign_keys=OFF")
+        with self._transaction():
+            for index in _INDEXES_OF_1:
+                self._db.execute(f"DROP INDEX {index}")
+            for table in _TABLES_OF_1:
+                self._db.execute(f"ALTER TABLE {table} RENAME TO old_{table}")
+            self._run(_SCHEMA)
+            self._db.execute("INSERT INTO meta VALUES ('schema_version', ?)", (json.dumps(_SCHEMA_VERSION),))
+            self._run(_FROM_1)
+        self._db.execute("PRAGMA foreign_keys=ON")
+
+    def _begin_accounts(self, accounts: Mapping[str, Mapping[str, Decimal]]) -> None:
+        known = {row[0] for row in self._db.execute("SELECT DISTINCT account FROM balances")}
+        new = {account: start for account, start in accounts.items() if account not in known}
+        if new:
+            with self._transaction():
+                for account, start in new.items():
+                    for coin, amount in start.items():
+                        self._write_balance(account, coin, Balance(amount))
+
+    def _run(self, statements: str) -> None:
+        for statement in statements.split(";"):
+            self._db.execute(statement)
 
     @contextlib.contextmanager
     def _transaction(self) -> Any:
@@ -108,49 +157,61 @@ class Books:
                 self._db.execute("ROLLBACK")
             raise
 
-    def opening(self) -> Opening:
-        """Everything needed to go on where the books stand."""
-        created_ms = int(self.meta("created_ms"))
+    def numbers(self) -> Numbers:
+        """The ids to give next."""
         order_id, trade_id = self._db.execute(
             "SELECT (SELECT max(order_id) FROM orders), (SELECT max(trade_id) FROM fills)"
         ).fetchone()
-        first_id = created_ms * 1_000_000
-        return Opening(
-            {
-                row["coin"]: Balance(Decimal(row["available"]), Decimal(row["frozen"]))
-                for row in self._db.execute("SELECT * FROM balances")
-            },
-            self.open_orders(),
-            max(first_id, order_id or 0) + 1,
-            max(first_id, trade_id or 0) + 1,
-            created_ms,
-            self.is_new,
+        first_id = self.created_ms * 1_000_000
+        return Numbers(max(first_id, order_id or 0) + 1, max(first_id, trade_id or 0) + 1)
+
+    def opening(self, account: str) -> AccountOpening:
+        """Everything needed to go on where an account stands."""
+        rows = self._db.execute("SELECT * FROM balances WHERE account = ?", (account,))
+        return AccountOpening(
+            {row["coin"]: Balance(Decimal(row["available"]), Decimal(row["frozen"])) for row in rows},
+            self.open_orders(account),
         )
 
-    def commit(self, change: Change) -> None:
-        """Write one change to the disk, whole or not at all.
+    def commit(self, account: str, change: Change) -> None:
+        """Write one change of one account to the disk, whole or not at all.
 
         Raises:
             sqlite3.Error: nothing was written.
         """
         with self._transaction():
             for coin, balance in change.balances.items():
-                self._write_balance(coin, balance)
+                self._write_balance(account, coin, balance)
             self._db.executemany(
-                "INSERT INTO orders VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (order_id) DO UPDATE SET"
+                "INSERT INTO orders VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (order_id) DO UPDATE SET"
                 " filled_base=excluded.filled_base, filled_quote=excluded.filled_quote, status=excluded.status,"
                 " cancel_reason=excluded.cancel_reason, updated_ms=excluded.updated_ms",
-                [_order_row(order) for order in change.orders],
+                [_order_row(account, order) for order in change.orders],
             )
             self._db.executemany(
-                "INSERT INTO fills VALUES (?,?,?,?,?,?,?,?,?,?,?,?)", [_fill_row(fill) for fill in change.fills]
+                "INSERT INTO fills VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
+                [_fill_row(account, fill) for fill in change.fills],
             )
 
-    def _write_balance(self, coin: str, balance: Balance) -> None:
+    def add_gap(self, gap: Gap) -> None:
+        """Keep a gap.
+
+        Raises:
+            sqlite3.Error: it could not be written.
+        """
+        with self._transaction():
+            self._db.execute("INSERT OR REPLACE INTO gaps VALUES (?, ?, ?)", (gap.began_ms, gap.ended_ms, gap.why))
+
+    def gaps(self, limit: int = 100) -> list[Gap]:
+        """Gaps, newest first."""
+        rows = self._db.execute("SELECT * FROM gaps ORDER BY began_ms DESC LIMIT ?", (limit,))
+        return [Gap(row["began_ms"], row["ended_ms"], row["why"]) for row in rows]
+
+    def _write_balance(self, account: str, coin: str, balance: Balance) -> None:
         self._db.execute(
-            "INSERT INTO balances VALUES (?, ?, ?)"
-            " ON CONFLICT (coin) DO UPDATE SET available=excluded.available, frozen=excluded.frozen",
-            (coin, str(balance.available), str(balance.frozen)),
+            "INSERT INTO balances VALUES (?, ?, ?, ?)"
+            " ON CONFLICT (account, coin) DO UPDATE SET available=excluded.available, frozen=excluded.frozen",
+            (account, coin, str(balance.available), str(balance.frozen)),
         )
 
     def meta(self, key: str) -> Any:
@@ -170,30 +231,33 @@ class Books:
                 (key, json.dumps(value)),
             )
 
-    def open_orders(self) -> list[Order]:
+    def open_orders(self, account: str) -> list[Order]:
         """Resting orders, oldest first."""
-        return self._orders("WHERE status IN ('live', 'partially_filled') ORDER BY order_id", ())
+        return self._orders(
+            "WHERE status IN ('live', 'partially_filled') AND account = ? ORDER BY order_id", (account,)
+        )
 
-    def order(self, *, order_id: int | None = None, client_id: str | None = None) -> Order | None:
+    def order(self, account: str, *, order_id: int | None = None, client_id: str | None = None) -> Order | None:
         """One order, open or not, by either id."""
         if order_id is not None:
-            found = self._orders("WHERE order_id = ?", (order_id,))
+            found = self._orders("WHERE account = ? AND order_id = ?", (account, order_id))
         else:
-            found = self._orders("WHERE client_id = ?", (client_id,))
+            found = self._orders("WHERE account = ? AND client_id = ?", (account, client_id))
         return found[0] if found else None
 
     def closed_orders(
-        self, *, start_ms: int = 0, end_ms: int = 2**62, before_id: int = 2**62, limit: int = 100
+        self, account: str, *, start_ms: int = 0, end_ms: int = 2**62, before_id: int = 2**62, limit: int = 100
     ) -> list[Order]:
         """Filled and cancelled orders by creation time, newest first."""
         return self._orders(
-            "WHERE status IN ('filled', 'cancelled') AND created_ms BETWEEN ? AND ? AND order_id < ?"
+            "WHERE account = ? AND status IN ('filled', 'cancelled') AND created_ms BETWEEN ? AND ? AND order_id < ?"
             " ORDER BY order_id DESC LIMIT ?",
-            (start_ms, end_ms, before_id, limit),
+            (account, start_ms, end_ms, before_id, limit),
         )
 
     def fills(
         self,
+        account: str,
         *,
         order_id: int | None = None,
         start_ms: int = 0,
@@ -202,8 +266,8 @@ class Books:
         limit: int = 100,
     ) -> list[Fill]:
         """Fills, newest first; by order, by time, below a trade id."""
-        where = "WHERE time_ms BETWEEN ? AND ? AND trade_id < ?"
-        values: list[object] = [start_ms, end_ms, before_id]
+        where = "WHERE account = ? AND time_ms BETWEEN ? AND ? AND trade_id < ?"
+        values: list[object] = [account, start_ms, end_ms, before_id]
         if order_id is not None:
             where += " AND order_id = ?"
             values.append(order_id)
@@ -213,9 +277,19 @@ class Books:
         )
         return [_fill(row) for row in rows]
 
-    def count_fills(self) -> int:
-        """How many fills there are."""
-        count: int = self._db.execute("SELECT count(*) FROM fills").fetchone()[0]
+    def fees(self, orders: Iterable[Order]) -> dict[int, dict[str, Decimal]]:
+        """What the fills of some orders cost so far: by order id, by coin."""
+        fees: dict[int, dict[str, Decimal]] = {}
+        for order in orders:
+            if order.filled_base:
+                coins = fees.setdefault(order.order_id, {})
+                for row in self._db.execute("SELECT fee, fee_coin FROM fills WHERE order_id = ?", (order.order_id,)):
+                    coins[row["fee_coin"]] = coins.get(row["fee_coin"], Decimal(0)) + Decimal(row["fee"])
+        return fees
+
+    def count_fills(self, account: str) -> int:
+        """How many fills an account has."""
+        count: int = self._db.execute("SELECT count(*) FROM fills WHERE account = ?", (account,)).fetchone()[0]
         return count
 
     def _orders(self, where: str, values: Iterable[object]) -> list[Order]:
@@ -227,9 +301,10 @@ class Books:
         self._db.close()
 
 
-def _order_row(order: Order) -> tuple[object, ...]:
+def _order_row(account: str, order: Order) -> tuple[object, ...]:
     return (
         order.order_id,
+        account,
         order.client_id,
         order.side,
         order.order_type,
@@ -263,9 +338,10 @@ def _order(row: sqlite3.Row) -> Order:
     )
 
 
-def _fill_row(fill: Fill) -> tuple[object, ...]:
+def _fill_row(account: str, fill: Fill) -> tuple[object, ...]:
     return (
         fill.trade_id,
+        account,
         fill.order_id,
         fill.client_id,
         fill.side,

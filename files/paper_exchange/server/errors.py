@@ -33,10 +33,12 @@ _CODES = {
     Reject.SIZE_PRECISION: "40808",
     Reject.NOT_POSITIVE: "43011",
     Reject.MIN_NOTIONAL: "45110",
+    Reject.PRICE_TOO_HIGH: "43009",
+    Reject.PRICE_TOO_LOW: "43008",
     Reject.INSUFFICIENT_BALANCE: "43012",
     Reject.DUPLICATE_CLIENT_ID: "43118",
     Reject.ORDER_NOT_FOUND: "43001",
-    Reject.NO_LIQUIDITY: "43009",
+    Reject.NO_LIQUIDITY: "40015",
 }
 _MESSAGES = {
     Reject.INSUFFICIENT_BALANCE: "Insufficient balance",

@@ -3,40 +3,99 @@
 A fault lasts until cleared, for a number of uses or for a time, and never across a restart.
 """
 
+import random
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from decimal import Decimal, InvalidOperation
 
+_ABNORMAL = "System is abnormal, please try again later"
+
 # Kind: what it does, and its parameters with their defaults.
 KINDS: Mapping[str, tuple[str, Mapping[str, str]]] = {
-    "refuse-place": (
-        "orders are refused",
-        {"status": "400", "code": "40015", "message": "System is abnormal, please try again later"},
-    ),
+    "refuse-place": ("orders are refused", {"status": "400", "code": "40015", "message": _ABNORMAL}),
     "refuse-cancel": (
         "cancels are refused, the order stays",
-        {"status": "400", "code": "40015", "message": "System is abnormal, please try again later"},
+        {"status": "400", "code": "40015", "message": _ABNORMAL},
     ),
     "lost-cancel": ("cancels are acknowledged, the order stays", {}),
     "http-error": (
         "an endpoint answers an HTTP error",
-        {"endpoint": "*", "status": "500", "code": "40015", "message": "System is abnormal, please try again later"},
+        {"endpoint": "*", "status": "500", "code": "40015", "message": _ABNORMAL},
     ),
     "rate-limit": ("an endpoint answers 429 beyond so many calls a second", {"endpoint": "*", "per_s": "10"}),
-    "latency": ("an endpoint answers late", {"endpoint": "*", "ms": "1000"}),
+    "latency": (
+        "an endpoint answers late, by up to jitter_ms more or less",
+        {"endpoint": "*", "ms": "1000", "jitter_ms": "0"},
+    ),
     "lost-reply": ("an endpoint does its work and closes the connection unanswered", {"endpoint": "*"}),
+    "malformed": ("an endpoint does its work and answers something that is no JSON", {"endpoint": "*"}),
+    "truncated": ("an endpoint does its work and its answer breaks off half-way", {"endpoint": "*"}),
+    "maintenance": (
+        "the exchange is closed: sockets are cut and refused, everything answers 503 but the time and the symbols, "
+        "which say halt",
+        {"status": "503", "code": "40200", "message": "Server upgrade, please try again later"},
+    ),
+    "drop-sockets": ("sockets are cut again and again", {"side": "all", "every_s": "20"}),
+    "refuse-socket": ("new WebSocket connections are refused", {"side": "all"}),
+    "silent-sockets": ("nothing at all comes through the sockets, pongs neither; they stay open", {}),
     "stale-book": ("book pushes stop, trades and REST go on", {}),
     "silent-feed": ("all public pushes stop, the socket stays open", {}),
     "silent-account": ("all private pushes stop, the socket stays open", {}),
+    "late-feed": ("all pushes come late, by up to jitter_ms more or less", {"ms": "2000", "jitter_ms": "1000"}),
+    "duplicate-events": ("every push of trades, fills, orders and balances comes twice", {}),
+    "shuffled-events": ("private pushes come in any order, each up to so late", {"ms": "1500"}),
+    "crossed-book": ("the book that is pushed and asked for has its bids above its asks", {"bps": "5"}),
+    "thin-book": ("nobody quotes nearer to mid than so many basis points: a wide market", {"bps": "40"}),
+    "price-jump": ("the whole market trades so many per cent higher, or lower", {"percent": "3"}),
     "clock-skew": ("the exchange's clock is off", {"ms": "2000"}),
+    "wrong-balance": ("a coin's free balance is shown off by an amount", {"coin": "", "amount": "-100"}),
     "partial-fills": ("fills take a tiny share of the volume printed through", {"participation": "0.0001"}),
+}
+
+_WHOLE = ("status", "ms", "jitter_ms", "per_s")
+# Name: (exclusive lower bound, inclusive upper bound).
+_RANGES: Mapping[str, tuple[Decimal, Decimal]] = {
+    "participation": (Decimal(0), Decimal(1)),
+    "every_s": (Decimal(0), Decimal(86400)),
+    "bps": (Decimal(0), Decimal(9999)),
+    "amount": (Decimal("-1e12"), Decimal("1e12")),
+    "percent": (Decimal(-90), Decimal(900)),
 }
 
 
 class FaultError(Exception):
     """A fault that does not exist or cannot be set so; the message says what can."""
+
+
+def check(kind: str, parameters: Mapping[str, str]) -> dict[str, str]:
+    """The parameters of a fault, defaults filled in.
+
+    Raises:
+        FaultError: no such kind, no such parameter, or a value out of its range.
+    """
+    if kind not in KINDS:
+        raise FaultError(f"no fault {kind!r}: one of {', '.join(KINDS)}")
+    defaults = KINDS[kind][1]
+    for name in parameters:
+        if name not in defaults:
+            raise FaultError(f"{kind} has no parameter {name!r}: {', '.join(defaults) or 'none'}")
+    values = {**defaults, **parameters}
+    for name in _WHOLE:
+        if name in values and not values[name].removeprefix("-").isdigit():
+            raise FaultError(f"{kind}: {name} must be a whole number")
+    for name, (above, most) in _RANGES.items():
+        if name in values:
+            try:
+                number = Decimal(values[name])
+            except InvalidOperation:
+                number = Decimal("NaN")
+            if not (number.is_finite() and above < number <= most):
+                raise FaultError(f"{kind}: {name} must be a number above {above}, up to {most}")
+    if values.get("side", "all") not in ("public", "private", "all"):
+        raise FaultError(f"{kind}: side must be public, private or all")
+    return values
 
 
 @dataclass(slots=True)
@@ -54,38 +113,26 @@ class Faults:
 
     Args:
         clock: a monotonic clock in seconds.
+        noted: called when one is switched on, so that it can be told later that it was.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic, noted: Callable[[], None] = lambda: None) -> None:
         self._clock = clock
+        self._noted = noted
         self._on: dict[tuple[str, str], Fault] = {}
         self._calls: dict[str, deque[float]] = {}
+        self._chance = random.Random()  # noqa: S311 - jitter, no secret
 
     def set(self, kind: str, parameters: Mapping[str, str], count: int | None, seconds: float | None) -> Fault:
         """Switch a fault on, replacing the same one.
 
         Raises:
-            FaultError: no such kind, no such parameter, or a value that is no number where one is needed.
+            FaultError: see `check`.
         """
-        if kind not in KINDS:
-            raise FaultError(f"no fault {kind!r}: one of {', '.join(KINDS)}")
-        defaults = KINDS[kind][1]
-        for name in parameters:
-            if name not in defaults:
-                raise FaultError(f"{kind} has no parameter {name!r}: {', '.join(defaults) or 'none'}")
-        values = {**defaults, **parameters}
-        for name in ("status", "ms", "per_s"):
-            if name in values and not values[name].lstrip("-").isdigit():
-                raise FaultError(f"{kind}: {name} must be a whole number")
-        if "participation" in values:
-            try:
-                share = Decimal(values["participation"])
-            except InvalidOperation:
-                share = Decimal(0)
-            if not 0 < share <= 1:
-                raise FaultError(f"{kind}: participation must be in (0, 1]")
+        values = check(kind, parameters)
         fault = Fault(kind, values, count, None if seconds is None else self._clock() + seconds)
         self._on[kind, values.get("endpoint", "")] = fault
+        self._noted()
         return fault
 
     def clear(self, kind: str | None = None) -> int:
@@ -113,6 +160,14 @@ class Faults:
                     fault.left -= 1
                 return fault.parameters
         return None
+
+    def delay_s(self, kind: str, endpoint: str | None = None) -> float:
+        """How long a fault that delays holds up this use, in seconds; 0 without it."""
+        parameters = self.use(kind, endpoint)
+        if parameters is None:
+            return 0.0
+        jitter = int(parameters.get("jitter_ms", "0"))
+        return max(int(parameters["ms"]) + self._chance.uniform(-jitter, jitter), 0) / 1000
 
     def exceeds_rate(self, endpoint: str) -> bool:
         """Whether this call to an endpoint is one too many under a rate-limit fault."""

@@ -4,24 +4,29 @@ import json
 import zlib
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from functools import lru_cache
 
 from ..market.feed import BookUpdate, Candle, Print, Ticker
 from ..matching import Balance, Depth, Fill, Order, OrderType, TradingRules
 
-USER_ID = "1000000001"
 _CHECKSUM_LEVELS = 25
 
 
+# The same prices and sizes are written again and again: every book's checksum has a hundred of them.
+@lru_cache(maxsize=8192)
 def plain(value: Decimal) -> str:
     """A decimal without exponent or trailing zeros."""
     text = format(value, "f")
-    return text.rstrip("0").rstrip(".") if "." in text else text
+    text = text.rstrip("0").rstrip(".") if "." in text else text
+    return "0" if text == "-0" else text
 
 
-def order_info(order: Order, rules: TradingRules) -> dict[str, object]:
-    """``orderInfo`` and ``history-orders``."""
+def order_info(
+    order: Order, rules: TradingRules, user_id: str, fees: Mapping[str, Decimal] | None = None
+) -> dict[str, object]:
+    """``orderInfo`` and ``history-orders``; ``fees``: what its fills cost, by coin."""
     return {
-        "userId": USER_ID,
+        "userId": user_id,
         "symbol": rules.symbol,
         "orderId": str(order.order_id),
         "clientOid": order.client_id,
@@ -35,7 +40,7 @@ def order_info(order: Order, rules: TradingRules) -> dict[str, object]:
         "baseVolume": plain(order.filled_base),
         "quoteVolume": plain(order.filled_quote),
         "enterPointSource": "API",
-        "feeDetail": "",
+        "feeDetail": _order_fees(fees or {}),
         "orderSource": "market" if order.order_type is OrderType.MARKET else "normal",
         "cancelReason": order.cancel_reason,
         "cTime": str(order.created_ms),
@@ -43,16 +48,17 @@ def order_info(order: Order, rules: TradingRules) -> dict[str, object]:
     }
 
 
-def unfilled_order(order: Order, rules: TradingRules) -> dict[str, object]:
+def unfilled_order(order: Order, rules: TradingRules, user_id: str) -> dict[str, object]:
     """``unfilled-orders``: here ``priceAvg`` is the order's price, as on Bitget."""
     return {
-        "userId": USER_ID,
+        "userId": user_id,
         "symbol": rules.symbol,
         "orderId": str(order.order_id),
         "clientOid": order.client_id,
         "priceAvg": plain(order.price or Decimal(0)),
         "size": plain(order.size),
         "orderType": order.order_type,
+        "force": order.force,
         "side": order.side,
         "status": order.status,
         "basePrice": _average(order),
@@ -67,10 +73,10 @@ def unfilled_order(order: Order, rules: TradingRules) -> dict[str, object]:
     }
 
 
-def fill(trade: Fill, rules: TradingRules) -> dict[str, object]:
+def fill(trade: Fill, rules: TradingRules, user_id: str) -> dict[str, object]:
     """``fills``; fees are negative there."""
     return {
-        "userId": USER_ID,
+        "userId": user_id,
         "symbol": rules.symbol,
         "orderId": str(trade.order_id),
         "tradeId": str(trade.trade_id),
@@ -86,9 +92,9 @@ def fill(trade: Fill, rules: TradingRules) -> dict[str, object]:
     }
 
 
-def fill_push(trade: Fill, rules: TradingRules) -> dict[str, object]:
+def fill_push(trade: Fill, rules: TradingRules, user_id: str) -> dict[str, object]:
     """The ``fill`` channel: like ``fills``, but the fees are a list."""
-    return {**fill(trade, rules), "feeDetail": [_fee_detail(trade)]}
+    return {**fill(trade, rules, user_id), "feeDetail": [_fee_detail(trade)]}
 
 
 def order_push(order: Order, trade: Fill | None, rules: TradingRules) -> dict[str, object]:
@@ -141,8 +147,9 @@ def balance(coin: str, amounts: Balance, now_ms: int) -> dict[str, object]:
     }
 
 
-def symbol(rules: TradingRules) -> dict[str, object]:
+def symbol(rules: TradingRules, status: str = "online") -> dict[str, object]:
     """``symbols``."""
+    band = "" if rules.price_band is None else plain(rules.price_band)
     return {
         "symbol": rules.symbol,
         "baseCoin": rules.base,
@@ -154,15 +161,20 @@ def symbol(rules: TradingRules) -> dict[str, object]:
         "pricePrecision": str(rules.price_precision),
         "quantityPrecision": str(rules.quantity_precision),
         "quotePrecision": str(rules.quote_precision),
-        "status": "online",
+        "status": status,
         "minTradeUSDT": plain(rules.min_notional),
-        "buyLimitPriceRatio": "0.05",
-        "sellLimitPriceRatio": "0.05",
+        "buyLimitPriceRatio": band,
+        "sellLimitPriceRatio": band,
         "areaSymbol": "no",
         "orderQuantity": "200",
         "openTime": "1532454360000",
         "offTime": "",
     }
+
+
+def coin(name: str, number: int) -> dict[str, object]:
+    """``coins``: nothing can be deposited or withdrawn here."""
+    return {"coinId": str(number), "coin": name, "transfer": "false", "chains": [], "areaCoin": "no"}
 
 
 def ticker(now: Ticker, depth: Depth, rules: TradingRules, now_ms: int) -> dict[str, object]:
@@ -185,6 +197,20 @@ def ticker(now: Ticker, depth: Depth, rules: TradingRules, now_ms: int) -> dict[
         "openUtc": plain(now.open_24h),
         "change24h": plain((now.last / now.open_24h - 1).quantize(Decimal("0.00001"))),
         "ts": str(now_ms),
+    }
+
+
+def ticker_push(now: Ticker, depth: Depth, rules: TradingRules, now_ms: int) -> dict[str, object]:
+    """The ``ticker`` channel."""
+    asked = ticker(now, depth, rules, now_ms)
+    return {
+        "instId": rules.symbol,
+        "lastPr": asked["lastPr"],
+        "open24h": asked["open"],
+        **{name: asked[name] for name in ("high24h", "low24h", "change24h", "bidPr", "askPr", "bidSz", "askSz")},
+        **{name: asked[name] for name in ("baseVolume", "quoteVolume", "openUtc")},
+        "changeUtc24h": asked["change24h"],
+        "ts": asked["ts"],
     }
 
 
@@ -227,6 +253,11 @@ def checksum(depth: Depth) -> int:
     return unsigned - 2**32 if unsigned >= 2**31 else unsigned
 
 
+def public_fill(printed: Print, rules: TradingRules) -> dict[str, object]:
+    """Recent public trades by REST."""
+    return {"symbol": rules.symbol, **trade(printed)}
+
+
 def trade(printed: Print) -> dict[str, object]:
     """The ``trade`` channel."""
     return {
@@ -255,6 +286,17 @@ def push(action: str, argument: Mapping[str, str], data: str, now_ms: int) -> st
 
 def _average(order: Order) -> str:
     return plain(order.average_price.quantize(Decimal("1e-12")))
+
+
+def _order_fees(fees: Mapping[str, Decimal]) -> str:
+    """An order's fees as JSON in a text, empty without any."""
+    if not fees:
+        return ""
+    by_coin = {
+        coin: {"deduction": False, "feeCoinCode": coin, "totalDeductionFee": 0, "totalFee": float(-fee)}
+        for coin, fee in fees.items()
+    }
+    return dump(by_coin)
 
 
 def _fee_detail(trade: Fill) -> dict[str, str]:

@@ -59,6 +59,9 @@ def config_file(tmp_path: Path, recording_file: Path) -> Path:
                 "state_dir": str(tmp_path / "state"),
                 "tls_dir": str(tmp_path / "tls"),
                 "credentials": str(credentials),
+                "latency_ms": 0,
+                "latency_jitter_ms": 0,
+                "rate_limits": False,
                 "listen_addresses": ["127.0.0.1"],
                 "port": 0,
             }

@@ -6,9 +6,11 @@ import json
 import os
 import random
 import signal
+import sqlite3
 import ssl
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator
 from decimal import Decimal
 from pathlib import Path
@@ -115,11 +117,11 @@ async def test_killed_at_any_moment_it_loses_and_doubles_nothing(config_file: Pa
     books = Books(config_file.parent / "state" / "books.sqlite", "BTC-USDT", {}, 0)
     assert len(acknowledged) > 20
     for client_id, state in acknowledged.items():
-        order = books.order(client_id=client_id)
+        order = books.order("main", client_id=client_id)
         assert order is not None, f"{client_id} is lost"
         if state == "cancelled":
             assert order.status is Status.CANCELLED
-    fills = {str(fill.trade_id): fill for fill in books.fills(limit=100_000)}
+    fills = {str(fill.trade_id): fill for fill in books.fills("main", limit=100_000)}
     assert seen_fills.keys() <= fills.keys()
     # Every fill is in the balances exactly once.
     base, quote = Decimal(2), Decimal(100000)
@@ -127,7 +129,7 @@ async def test_killed_at_any_moment_it_loses_and_doubles_nothing(config_file: Pa
         sign = 1 if fill.side == "buy" else -1
         base += sign * fill.base - (fill.fee if fill.fee_coin == "BTC" else 0)
         quote -= sign * fill.quote + (fill.fee if fill.fee_coin == "USDT" else 0)
-    balances = books.opening().balances
+    balances = books.opening("main").balances
     assert (balances["BTC"].total, balances["USDT"].total) == (base, quote)
     books.close()
 
@@ -255,3 +257,101 @@ def test_no_secret_is_in_a_refusal(config_file: Path) -> None:
     for content in (json.dumps({"secret_key": SECRET, "note": SECRET}), SECRET, f'{{"secret_key": {SECRET}}}'):
         (config_file.parent / "credentials.json").write_text(content)
         assert SECRET not in started_in_vain(config_file)
+
+
+_VERSION_1 = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+CREATE TABLE balances (coin TEXT PRIMARY KEY, available TEXT NOT NULL, frozen TEXT NOT NULL) STRICT;
+CREATE TABLE orders (
+    order_id INTEGER PRIMARY KEY, client_id TEXT NOT NULL UNIQUE, side TEXT NOT NULL, order_type TEXT NOT NULL,
+    force TEXT NOT NULL, price TEXT, size TEXT NOT NULL, filled_base TEXT NOT NULL, filled_quote TEXT NOT NULL,
+    status TEXT NOT NULL, cancel_reason TEXT NOT NULL, created_ms INTEGER NOT NULL, updated_ms INTEGER NOT NULL
+) STRICT;
+CREATE INDEX open_orders ON orders (order_id) WHERE status IN ('live', 'partially_filled');
+CREATE INDEX orders_by_time ON orders (created_ms);
+CREATE TABLE fills (
+    trade_id INTEGER PRIMARY KEY, order_id INTEGER NOT NULL REFERENCES orders, client_id TEXT NOT NULL,
+    side TEXT NOT NULL, order_type TEXT NOT NULL, price TEXT NOT NULL, base TEXT NOT NULL, quote TEXT NOT NULL,
+    fee TEXT NOT NULL, fee_coin TEXT NOT NULL, is_maker INTEGER NOT NULL, time_ms INTEGER NOT NULL
+) STRICT;
+CREATE INDEX fills_by_order ON fills (order_id);
+CREATE INDEX fills_by_time ON fills (time_ms);
+INSERT INTO meta VALUES ('schema_version', '1'), ('pair', '"BTC-USDT"'), ('created_ms', '1700000000000');
+INSERT INTO balances VALUES ('BTC', '0.109', '0'), ('USDT', '3000.5', '400');
+INSERT INTO orders VALUES (7, 'rests', 'buy', 'limit', 'post_only', '40000', '0.01', '0', '0', 'live', '', 5, 5),
+    (6, 'filled', 'buy', 'limit', 'post_only', '41000', '0.01', '0.01', '410', 'filled', '', 4, 5);
+INSERT INTO fills VALUES (9, 6, 'filled', 'buy', 'limit', '41000', '0.01', '410', '0.00001', 'BTC', 1, 5);
+"""
+
+
+async def test_books_of_the_older_version_are_brought_up_to_date(config_file: Path) -> None:
+    path = config_file.parent / "state" / "books.sqlite"
+    with contextlib.closing(sqlite3.connect(path)) as old:
+        old.executescript(_VERSION_1)
+    for _ in range(2):
+        async with started(config_file) as (process, client):
+            (order,) = await client.data("/api/v2/spot/trade/unfilled-orders")
+            (fill,) = await client.data("/api/v2/spot/trade/fills", symbol="BTCUSDT")
+            assets = {row["coin"]: row for row in await client.data("/api/v2/spot/account/assets")}
+            process.end(signal.SIGTERM)
+        assert (order["clientOid"], fill["tradeId"], fill["feeDetail"]["totalFee"]) == ("rests", "9", "-0.00001")
+        assert (assets["USDT"]["available"], assets["USDT"]["frozen"]) == ("3000.5", "400")
+
+
+async def test_a_scenario_plays_from_the_start_and_by_command(
+    config_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def ask(process: Process, *arguments: str) -> Any:
+        code = await asyncio.to_thread(ctl.main, ["--state-dir", str(process.state_dir), *arguments])
+        return code, json.loads(capsys.readouterr().out)
+
+    change_config(config_file, scenario=[{"at": 0, "fault": "latency", "parameters": {"ms": 10}, "seconds": 60}])
+    script = tmp_path / "scenario.json"
+    async with started(config_file) as (process, _):
+        assert (await ask(process, "fault", "list"))[1][0]["kind"] == "latency"
+        steps = [{"at": 0.2, "clear": "all"}, {"at": 0, "fault": "stale-book"}, {"at": 900, "drop_sockets": "all"}]
+        script.write_text(json.dumps(steps))
+        code, answer = await ask(process, "scenario", "play", str(script))
+        assert (code, answer["playing"], answer["steps"]) == (0, True, 3)
+        await asyncio.sleep(0.6)
+        assert (await ask(process, "fault", "list"))[1] == []
+        _, answer = await ask(process, "scenario", "status")
+        assert (answer["done"], answer["next"]["drop_sockets"]) == (2, "all")
+        assert (await ask(process, "scenario", "stop"))[1]["playing"] is False
+        for wrong in ([{"at": 0, "fault": "nonsense"}], [{"at": 0}], [{"at": 0, "clear": "all", "seconds": 1}]):
+            script.write_text(json.dumps(wrong))
+            code, answer = await ask(process, "scenario", "play", str(script))
+            assert (code, "error" in answer) == (1, True)
+        assert (await ask(process, "scenario", "play", "/nowhere.json"))[0] == 2
+        assert (await ask(process, "accounts"))[1] == ["main"]
+        assert (await ask(process, "account", "--account", "other"))[0] == 1
+
+
+async def test_that_it_misbehaved_is_known_after_a_restart(
+    config_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def ask(process: Process, *arguments: str) -> Any:
+        await asyncio.to_thread(ctl.main, ["--state-dir", str(process.state_dir), *arguments])
+        return json.loads(capsys.readouterr().out)
+
+    async with started(config_file) as (process, _):
+        assert (await ask(process, "market"))["misbehaved_ms"] is None
+        before = time.time() * 1000
+        await ask(process, "fault", "set", "stale-book", "--count", "1")
+        await ask(process, "fault", "clear")
+    async with started(config_file) as (process, _):
+        assert before - 1 <= (await ask(process, "market"))["misbehaved_ms"] <= time.time() * 1000
+
+
+async def test_time_without_an_exchange_is_a_gap(config_file: Path) -> None:
+    async with started(config_file) as (process, _):
+        process.end(signal.SIGKILL)
+    path = config_file.parent / "state" / "books.sqlite"
+    with contextlib.closing(sqlite3.connect(path)) as books, books:
+        (watched,) = books.execute("SELECT value FROM meta WHERE key = 'watched_ms'").fetchone()
+        books.execute("UPDATE meta SET value = ? WHERE key = 'watched_ms'", (str(int(watched) - 600_000),))
+    async with started(config_file) as (process, client):
+        _, answer = await client.get("/api/v2/paper/market")
+        assert (answer["data"]["gaps"], answer["data"]["gap_s"] >= 600) == (1, True)
+        code = await asyncio.to_thread(ctl.main, ["--state-dir", str(process.state_dir), "gaps"])
+        assert code == 0

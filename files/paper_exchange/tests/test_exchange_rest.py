@@ -10,17 +10,19 @@ import aiohttp
 import pytest
 from paper_exchange.config import read_config
 from paper_exchange.market.feed import Print
-from paper_exchange.matching import Side
+from paper_exchange.matching import Force, OrderRequest, OrderType, Side
 from paper_exchange.server.exchange import Exchange
+from paper_exchange.server.faults import FaultError
 
 from .conftest import Client, up
 
 Paper = tuple[Exchange, Client]
+TRADE_IDS = itertools.count(1)
 
 
 def crash(exchange: Exchange, price: str, size: str = "100") -> None:
     """Let one public trade happen."""
-    exchange.on_prints([Print(1, exchange.true_ms(), Decimal(price), Decimal(size), Side.SELL)])
+    exchange.on_prints([Print(next(TRADE_IDS), exchange.true_ms(), Decimal(price), Decimal(size), Side.SELL)])
 
 
 async def test_public_data_is_what_the_connector_reads(paper: Paper) -> None:
@@ -118,7 +120,7 @@ async def test_fills_can_be_asked_for_by_order_time_and_id(paper: Paper) -> None
 
 async def test_post_only_across_the_book_is_accepted_and_cancelled(paper: Paper) -> None:
     _, client = paper
-    status, answer = await client.place(price="60000")
+    status, answer = await client.place(price="48000")
     assert (status, answer["code"]) == (200, "00000")
     (order,) = await client.data("/api/v2/spot/trade/orderInfo", clientOid="c1")
     assert (order["status"], order["baseVolume"]) == ("cancelled", "0")
@@ -145,7 +147,9 @@ async def test_a_market_order_takes_from_the_book(paper: Paper) -> None:
         ({"symbol": "ETHUSDT"}, "40034"),
         ({"symbol": ""}, "40019"),
         ({"side": "hold"}, "40017"),
-        ({"force": "fok"}, "40017"),
+        ({"force": "maybe"}, "40017"),
+        ({"price": "60000"}, "43009"),
+        ({"price": "20000", "side": "sell"}, "43008"),
         ({"price": ""}, "40019"),
         ({"clientOid": "x" * 65}, "40017"),
     ],
@@ -195,7 +199,7 @@ async def test_the_account_tells_about_its_key_and_fees(paper: Paper) -> None:
     _, client = paper
     info = await client.data("/api/v2/spot/account/info")
     assert info["authorities"] == ["stor", "stow"]
-    assert info["ips"]
+    assert info["ips"] == ""
     rate = await client.data("/api/v2/common/trade-rate", symbol="BTCUSDT", businessType="spot")
     assert rate == {"makerFeeRate": "0.001", "takerFeeRate": "0.001"}
 
@@ -208,11 +212,11 @@ async def test_faults_strike_and_end(paper: Paper) -> None:
     cancel = {"symbol": "BTCUSDT", "clientOid": "c1"}
     status, _ = await client.signed_post("/api/v2/spot/trade/cancel-order", **cancel)
     assert status == 400
-    assert exchange.engine.open_orders
+    assert exchange.main.engine.open_orders
     faults.set("lost-cancel", {}, 1, None)
     status, _ = await client.signed_post("/api/v2/spot/trade/cancel-order", **cancel)
     assert status == 200
-    assert exchange.engine.open_orders
+    assert exchange.main.engine.open_orders
     faults.set("refuse-place", {"code": "43012"}, None, 60)
     _, answer = await client.place(clientOid="c2")
     assert answer["code"] == "43012"
@@ -243,6 +247,47 @@ async def test_faults_strike_and_end(paper: Paper) -> None:
     assert (order["status"], order["baseVolume"]) == ("partially_filled", "0.001")
 
 
+async def test_a_thin_book_is_wide_for_everyone(paper: Paper) -> None:
+    exchange, client = paper
+    exchange.faults.set("thin-book", {"bps": "30"}, None, None)
+    _, answer = await client.get("/api/v2/spot/market/orderbook", symbol="BTCUSDT")
+    bid, ask = (Decimal(answer["data"][side][0][0]) for side in ("bids", "asks"))
+    assert Decimal("0.0060") <= (ask - bid) / bid < Decimal("0.0064")
+    _, answer = await client.get("/api/v2/spot/market/tickers", symbol="BTCUSDT")
+    assert Decimal(answer["data"][0]["askPr"]) / Decimal(answer["data"][0]["bidPr"]) > Decimal("1.0059")
+    exchange.faults.clear()
+    _, answer = await client.get("/api/v2/spot/market/orderbook", symbol="BTCUSDT")
+    assert Decimal(answer["data"]["asks"][0][0]) / Decimal(answer["data"]["bids"][0][0]) < Decimal("1.001")
+
+
+async def test_a_wrong_balance_is_off_by_its_amount_in_one_coin(paper: Paper) -> None:
+    exchange, client = paper
+    true = {row["coin"]: Decimal(row["available"]) for row in await client.data("/api/v2/spot/account/assets")}
+    exchange.faults.set("wrong-balance", {"amount": "-7.5"}, None, None)
+    shown = {row["coin"]: Decimal(row["available"]) for row in await client.data("/api/v2/spot/account/assets")}
+    assert shown == true | {"USDT": true["USDT"] - Decimal("7.5")}
+    exchange.faults.set("wrong-balance", {"coin": "BTC", "amount": "1"}, None, None)
+    shown = {row["coin"]: Decimal(row["available"]) for row in await client.data("/api/v2/spot/account/assets")}
+    assert shown == true | {"BTC": true["BTC"] + 1}
+
+
+@pytest.mark.parametrize(
+    ("kind", "wrong"),
+    [
+        ("thin-book", {"bps": "0"}),
+        ("wrong-balance", {"amount": "much"}),
+        ("partial-fills", {"participation": "2"}),
+        ("refuse-socket", {"side": "left"}),
+    ],
+)
+async def test_a_fault_with_a_value_that_makes_no_sense_is_refused(
+    paper: Paper, kind: str, wrong: dict[str, str]
+) -> None:
+    exchange, _ = paper
+    with pytest.raises(FaultError, match=next(iter(wrong))):
+        exchange.faults.set(kind, wrong, None, None)
+
+
 async def test_books_that_cannot_be_written_refuse_and_forget_nothing(paper: Paper) -> None:
     exchange, client = paper
     await client.place()
@@ -250,11 +295,11 @@ async def test_books_that_cannot_be_written_refuse_and_forget_nothing(paper: Pap
     status, answer = await client.place(clientOid="c2")
     assert (status, answer["code"]) == (500, "40015")
     crash(exchange, "30000")
-    assert len(exchange.engine.open_orders) == 1
+    assert len(exchange.main.engine.open_orders) == 1
     assert not exchange.check_books()
     exchange.books._db.execute("PRAGMA query_only=OFF")
     crash(exchange, "30000")
-    assert not exchange.engine.open_orders
+    assert not exchange.main.engine.open_orders
     assert len(await client.data("/api/v2/spot/trade/fills", symbol="BTCUSDT")) == 1
     assert exchange.check_books()
 
@@ -265,10 +310,10 @@ async def test_a_restart_goes_on_where_it_stopped(config_file: Path) -> None:
         await client.place(clientOid="rests")
         await client.place(clientOid="fills", price="41000")
         crash(exchange, "40500")
-        balances = dict(exchange.engine.balances)
+        balances = dict(exchange.main.engine.balances)
         anchor = exchange.books.meta("anchor")
     async with up(config) as (exchange, client):
-        assert dict(exchange.engine.balances) == balances
+        assert dict(exchange.main.engine.balances) == balances
         assert exchange.books.meta("anchor") == anchor
         (order,) = await client.data("/api/v2/spot/trade/unfilled-orders")
         assert order["clientOid"] == "rests"
@@ -279,3 +324,18 @@ async def test_a_restart_goes_on_where_it_stopped(config_file: Path) -> None:
         ids = [int(row["tradeId"]) for row in await client.data("/api/v2/spot/trade/fills", symbol="BTCUSDT")]
         assert ids == sorted(ids, reverse=True)
         assert ids[-1] == int(fill["tradeId"])
+
+
+async def test_what_a_taker_took_is_gone_until_the_book_is_told_anew(config_file: Path) -> None:
+    config = read_config(config_file).model_copy(update={"start_quote": Decimal(1_000_000)})
+    async with up(config) as (exchange, _):
+        price, size = exchange.market.depth().asks[0]
+
+        def take(client_id: str) -> Decimal:
+            request = OrderRequest(client_id, Side.BUY, OrderType.LIMIT, size, price, Force.IOC)
+            return exchange.place(exchange.main, request).filled_base
+
+        assert take("first") == size
+        assert take("second") == 0
+        exchange.on_book(exchange.market.book_snapshot())
+        assert take("third") == size

@@ -5,16 +5,18 @@ import json
 import time
 from collections.abc import Callable
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
+from paper_exchange.config import read_config
 from paper_exchange.market.feed import Print
 from paper_exchange.matching import Depth, Side
 from paper_exchange.server import wire
 from paper_exchange.server.exchange import Exchange
 
-from .conftest import Client
+from .conftest import Client, up
 
 Paper = tuple[Exchange, Client]
 Socket = aiohttp.ClientWebSocketResponse
@@ -175,18 +177,93 @@ async def test_logins_are_checked(paper: Paper) -> None:
             assert (await receive(socket, lambda message: True))["code"] == code
 
 
-async def test_a_stale_book_stands_still_and_comes_back_whole(paper: Paper) -> None:
+class FollowedBook:
+    """A book as a client has it that takes the first picture and every change."""
+
+    def __init__(self) -> None:
+        self.sides: dict[str, dict[Decimal, Decimal]] = {"bids": {}, "asks": {}}
+
+    def take(self, message: dict[str, Any]) -> None:
+        for side, levels in self.sides.items():
+            if message["action"] == "snapshot":
+                levels.clear()
+            for price, size in message["data"][0][side]:
+                levels[Decimal(price)] = Decimal(size)
+
+    def best(self) -> tuple[Decimal, Decimal]:
+        bids, asks = ([price for price, size in levels.items() if size] for levels in self.sides.values())
+        return max(bids), min(asks)
+
+    def equals(self, exchange: Exchange) -> bool:
+        depth = exchange.shown_depth()
+        mine = [{price: size for price, size in levels.items() if size} for levels in self.sides.values()]
+        return mine == [dict(depth.bids), dict(depth.asks)]
+
+
+async def follow_to(book: FollowedBook, exchange: Exchange, socket: Socket) -> None:
+    """Take changes until the book is the exchange's; the first may have been sent before."""
+    for _ in range(4):
+        book.take(await receive(socket, channel("books")))
+        if book.equals(exchange):
+            return
+    assert book.equals(exchange)
+
+
+async def test_whatever_happened_a_follower_has_the_book_again(paper: Paper) -> None:
     exchange, client = paper
+    book = FollowedBook()
+    async with client.session.ws_connect(client.ws_url + "/public") as socket:
+        await socket.send_json(subscribe("books"))
+        book.take(await receive(socket, channel("books")))
+        assert book.equals(exchange)
+        true_best = book.best()
+        for kind in ("crossed-book", "thin-book", "price-jump", "stale-book", "crossed-book"):
+            exchange.faults.set(kind, {}, None, 1)
+            for _ in range(4):
+                book.take(await receive(socket, channel("books")))
+                best = book.best()
+                if kind == "crossed-book" and exchange.faults.active():
+                    assert best[0] > best[1]
+                if kind == "price-jump" and exchange.faults.active():
+                    assert best[0] > true_best[0] * Decimal("1.02")
+            exchange.faults.clear()
+            await follow_to(book, exchange, socket)
+            assert book.best()[0] < book.best()[1]
+
+
+async def test_a_book_is_told_every_second_changed_or_not(config_file: Path) -> None:
+    config = read_config(config_file)
+    slow = config.model_copy(update={"market": config.market.model_copy(update={"speed": 1})})
+    async with (
+        up(slow) as (_, client),
+        client.session.ws_connect(client.ws_url + "/public") as socket,
+    ):
+        await socket.send_json(subscribe("books"))
+        await receive(socket, channel("books"))
+        # A trade comes every three seconds: without the words in between, ten updates would take 30.
+        began = time.monotonic()
+        for _ in range(10):
+            await receive(socket, channel("books"))
+        assert time.monotonic() - began < 12
+
+
+async def test_a_stale_book_stands_still_and_comes_back(paper: Paper) -> None:
+    exchange, client = paper
+    book = FollowedBook()
     async with client.session.ws_connect(client.ws_url + "/public") as socket:
         await socket.send_json(subscribe("books", "trade"))
-        await receive(socket, channel("books"))
+        book.take(await receive(socket, channel("books")))
         exchange.faults.set("stale-book", {}, None, None)
-        await receive(socket, channel("trade"))
-        for _ in range(4):
+        trades = 0
+        while trades < 5:
             message = await receive(socket, lambda message: "action" in message)
-            assert message["arg"]["channel"] == "trade"
+            if message["arg"]["channel"] == "trade":
+                trades += 1
+            else:
+                assert trades == 0
+                book.take(message)
         exchange.faults.clear()
-        assert (await receive(socket, channel("books")))["action"] == "snapshot"
+        await follow_to(book, exchange, socket)
 
 
 async def test_a_silent_feed_answers_pings_only(paper: Paper) -> None:
@@ -199,6 +276,56 @@ async def test_a_silent_feed_answers_pings_only(paper: Paper) -> None:
         await receive(socket, lambda message: message == "pong")
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(socket.receive(), 1.5)
+
+
+async def test_refused_sockets_leave_open_ones_alone(paper: Paper) -> None:
+    exchange, client = paper
+    async with client.session.ws_connect(client.ws_url + "/public") as socket:
+        exchange.faults.set("refuse-socket", {"side": "public"}, None, None)
+        with pytest.raises(aiohttp.WSServerHandshakeError) as refusal:
+            await client.session.ws_connect(client.ws_url + "/public")
+        assert refusal.value.status == 503
+        await socket.send_str("ping")
+        await receive(socket, lambda message: message == "pong")
+    await (await log_in(client)).close()
+    exchange.faults.clear()
+    await (await client.session.ws_connect(client.ws_url + "/public")).close()
+
+
+async def test_a_client_that_follows_the_changes_sees_the_book_turn_thin_and_back(paper: Paper) -> None:
+    exchange, client = paper
+    levels: dict[str, dict[float, float]] = {"bids": {}, "asks": {}}
+
+    async def width(socket: Any, updates: int) -> float:
+        for _ in range(updates):
+            message = await receive(socket, channel("books"))
+            for side, known in levels.items():
+                for price, size in message["data"][0][side]:
+                    known[float(price)] = float(size)
+        bids, asks = ([price for price, size in known.items() if size] for known in levels.values())
+        return min(asks) / max(bids) - 1
+
+    async with client.session.ws_connect(client.ws_url + "/public") as socket:
+        await socket.send_json(subscribe("books"))
+        assert await width(socket, 3) < 0.0002
+        exchange.faults.set("thin-book", {}, None, None)
+        assert 0.0079 < await width(socket, 4) < 0.0082
+        exchange.faults.clear()
+        assert await width(socket, 4) < 0.0002
+
+
+async def test_a_wrong_balance_is_pushed_as_a_transfer_would_be(paper: Paper) -> None:
+    exchange, client = paper
+    socket = await log_in(client)
+    await socket.send_json(subscribe("account", key="coin", value="default"))
+    first = await receive(socket, channel("account"))
+    exchange.faults.set("wrong-balance", {}, None, None)
+    audience: Any = exchange._audience
+    audience.accounts_shown()
+    second = await receive(socket, channel("account"))
+    free = [{row["coin"]: float(row["available"]) for row in message["data"]} for message in (first, second)]
+    assert free[1] == free[0] | {"USDT": free[0]["USDT"] - 100}
+    await socket.close()
 
 
 async def test_sockets_can_be_cut(paper: Paper) -> None:

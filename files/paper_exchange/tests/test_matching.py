@@ -10,6 +10,7 @@ from paper_exchange.matching import (
     Depth,
     Force,
     MatchingEngine,
+    Numbers,
     OrderRequest,
     OrderType,
     Reject,
@@ -17,6 +18,7 @@ from paper_exchange.matching import (
     Side,
     Status,
     TradingRules,
+    share_print,
 )
 
 RULES = TradingRules("BTC", "USDT", 2, 6, Decimal(5), Decimal("0.001"), Decimal("0.002"))
@@ -190,3 +192,65 @@ def test_balances_that_do_not_fit_the_orders_are_refused(engine: MatchingEngine)
     place(engine, limit(Side.BUY, "99.50", "1"))
     with pytest.raises(ValueError, match="frozen"):
         MatchingEngine(RULES, {"USDT": Balance(Decimal(10000))}, engine.open_orders)
+
+
+@pytest.mark.parametrize(
+    ("force", "price", "size", "filled", "reason"),
+    [
+        (Force.IOC, "100.10", "3", "2", "ioc_cancel"),
+        (Force.IOC, "100.05", "1", "0", "ioc_cancel"),
+        (Force.IOC, "101.00", "3", "3", ""),
+        (Force.FOK, "100.10", "3", "0", "fok_cancel"),
+        (Force.FOK, "100.05", "1", "0", "fok_cancel"),
+        (Force.FOK, "101.00", "7", "7", ""),
+    ],
+)
+def test_what_must_not_rest_does_not(
+    engine: MatchingEngine, force: Force, price: str, size: str, filled: str, reason: str
+) -> None:
+    change = place(engine, limit(Side.BUY, price, size, force=force))
+    order = change.orders[-1]
+    assert (order.filled_base, order.cancel_reason, order.status.is_open) == (Decimal(filled), reason, False)
+    assert engine.balance("USDT").frozen == 0
+
+
+@pytest.mark.parametrize(
+    ("side", "price", "reason"),
+    [(Side.BUY, "105.11", Reject.PRICE_TOO_HIGH), (Side.SELL, "94.90", Reject.PRICE_TOO_LOW)],
+)
+def test_a_limit_far_beyond_the_market_is_refused(side: Side, price: str, reason: Reject) -> None:
+    engine = MatchingEngine(
+        replace(RULES, price_band=Decimal("0.05")), {"USDT": Balance(Decimal(10000)), "BTC": Balance(Decimal(50))}
+    )
+    with pytest.raises(RejectedError) as refusal:
+        engine.plan_place(limit(side, price, "1"), DEPTH, 1000)
+    assert refusal.value.reason is reason
+    inside = {Side.BUY: "105.10", Side.SELL: "94.91"}[side]
+    assert engine.plan_place(limit(side, inside, "1"), DEPTH, 1000)
+    assert MatchingEngine(RULES, {"USDT": Balance(Decimal(10000)), "BTC": Balance(Decimal(50))}).plan_place(
+        limit(side, price, "1"), DEPTH, 1000
+    )
+
+
+def test_a_trade_from_before_an_order_does_not_fill_it(engine: MatchingEngine) -> None:
+    place(engine, limit(Side.BUY, "99.50", "1"))
+    assert not engine.plan_print(Decimal("99.00"), Decimal(1000), 2000, traded_ms=999)
+    assert engine.plan_print(Decimal("99.00"), Decimal(1000), 2000, traded_ms=1000)
+
+
+def test_a_print_is_shared_among_accounts_best_price_first_then_the_oldest() -> None:
+    numbers = Numbers()
+    start = {"USDT": Balance(Decimal(10000)), "BTC": Balance(Decimal(50))}
+    first, second = (MatchingEngine(RULES, start, numbers=numbers) for _ in range(2))
+    place(first, limit(Side.BUY, "99.40", "1", "a"))
+    place(second, limit(Side.BUY, "99.50", "1", "a"))
+    place(first, limit(Side.BUY, "99.50", "1", "b"))
+    orders = [*first.open_orders, *second.open_orders]
+    assert len({order.order_id for order in orders}) == 3
+    shares = share_print(Decimal("99.00"), Decimal("1.5"), orders)
+    assert [(order.order_id, base) for order, base in shares] == [(2, Decimal(1)), (3, Decimal("0.5"))]
+    changes = [
+        do(engine, engine.plan_fills([(order, base) for order, base in shares if order in engine.open_orders], 2000))
+        for engine in (second, first)
+    ]
+    assert [fill.trade_id for change in changes for fill in change.fills] == [1, 2]

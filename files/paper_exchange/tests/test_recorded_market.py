@@ -110,12 +110,16 @@ class Ears:
     def __init__(self) -> None:
         self.prints: list[Print] = []
         self.books: list[BookUpdate] = []
+        self.gaps: list[tuple[int, int, str]] = []
 
     def on_prints(self, prints: Sequence[Print]) -> None:
         self.prints += prints
 
     def on_book(self, update: BookUpdate) -> None:
         self.books.append(update)
+
+    def on_gap(self, began_ms: int, ended_ms: int, why: str) -> None:
+        self.gaps.append((began_ms, ended_ms, why))
 
 
 @pytest.fixture(scope="module")
