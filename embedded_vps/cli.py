@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 from embedded_vps import builder, engine, images, layout, machine, network, registry
 from embedded_vps.console import Console, EmbeddedVpsError
@@ -14,10 +15,10 @@ from embedded_vps.rootfs import DISTRIBUTIONS
 
 
 @contextmanager
-def _alone(console: Console) -> Iterator[None]:
-    """Hold the checkout's lock: two commands never change the machines at the same time."""
-    layout.STATE.mkdir(parents=True, exist_ok=True)
-    with (layout.STATE / "lock").open("w") as lock:
+def _alone(path: Path, console: Console) -> Iterator[None]:
+    """Hold a lock: the checkout's, or the one on what the machine's checkouts share."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -30,6 +31,7 @@ def _images(arguments: argparse.Namespace, console: Console) -> int:
     builder.ensure_engine(console)
     images.bot(console)
     images.busybox(console)
+    images.monitoring(console)
     return 0
 
 
@@ -48,11 +50,13 @@ def _up(arguments: argparse.Namespace, console: Console) -> int:
     machine.check_owner()
     images.bot(console)
     images.busybox(console)
-    network.ensure(console)
-    registry.ensure_running(console)
-    for tag in (layout.BOT_IMAGE, layout.BUSYBOX_IMAGE):
-        registry.push(tag, console)
-    machine.ensure_world(console)
+    images.monitoring(console)
+    with _alone(layout.SHARED_LOCK, console):
+        network.ensure(console)
+        registry.ensure_running(console)
+        for tag in layout.VPS_IMAGES:
+            registry.push(tag, console)
+        machine.ensure_world(console)
     machine.ensure_vps(DISTRIBUTIONS[arguments.distribution], console)
     _ready(console)
     return 0
@@ -71,24 +75,32 @@ def _down(arguments: argparse.Namespace, console: Console) -> int:
         return 0
     machine.check_owner()
     machine.remove_vps(console)
-    for host in (layout.OUTSIDE, layout.THIRD, layout.REGISTRY):
-        if engine.remove_container(host.container):
-            console.say(f"removed {host.hostname}")
-    network.remove(console)
     if arguments.all:
-        _forget_caches(console)
+        for volume in (layout.VOLUME_APT_ARCHIVES, layout.VOLUME_APT_LISTS):
+            engine.remove_volume(volume)
+    with _alone(layout.SHARED_LOCK, console):
+        others = [vps.hostname for vps in layout.VPSES.values() if engine.state(vps.container) != "absent"]
+        if others:
+            console.say(f"{', '.join(others)} still there: the network, the registry and the hosts outside stay")
+            return 0
+        for host in (layout.OUTSIDE, layout.THIRD, layout.REGISTRY):
+            if engine.remove_container(host.container):
+                console.say(f"removed {host.hostname}")
+        network.remove(console)
+        if arguments.all:
+            _forget_shared_caches(console)
     return 0
 
 
-def _forget_caches(console: Console) -> None:
-    for volume in (layout.VOLUME_APT_ARCHIVES, layout.VOLUME_APT_LISTS, layout.VOLUME_REGISTRY):
-        if engine.remove_volume(volume):
-            console.say(f"removed the cache {volume}")
+def _forget_shared_caches(console: Console) -> None:
+    if engine.remove_volume(layout.VOLUME_REGISTRY):
+        console.say(f"removed the cache {layout.VOLUME_REGISTRY}")
     references = engine.docker("images", "--format={{.Repository}}:{{.Tag}}").splitlines()
     ours = [name for name in references if name.startswith("hbot-embedded/")]
-    ours += [name for name in references if name in {layout.BOT_IMAGE, layout.BUSYBOX_IMAGE}]
-    ours += [name for name in references if name.startswith("127.0.0.1:") and "/hummingbot/hummingbot:" in name]
-    ours += [name for name in references if name.startswith("127.0.0.1:") and "/library/busybox:" in name]
+    ours += [name for name in references if name in layout.VPS_IMAGES]
+    # Those that were pushed keep a second name, with the registry's address in front.
+    pushed = tuple(registry.pushed_name(tag) for tag in layout.VPS_IMAGES)
+    ours += [name for name in references if name.startswith("127.0.0.1:") and name.endswith(pushed)]
     if ours:
         console.say(f"removing {len(ours)} image tags")
         engine.docker("image", "rm", "--force", *ours, check=False)
@@ -99,12 +111,17 @@ def _status(arguments: argparse.Namespace, console: Console) -> int:
     if not engine.answers():
         print("no Docker Engine answers here")
         return 3
-    for host in (layout.VPS, layout.OUTSIDE, layout.THIRD, layout.REGISTRY):
+    for host in (*layout.VPSES.values(), layout.OUTSIDE, layout.THIRD, layout.REGISTRY):
         print(f"{host.hostname:9} {host.v4!s:15} {host.v6!s:20} {engine.state(host.container)}")
     if engine.state(layout.VPS.container) == "running":
         print(f"systemd on {layout.VPS.hostname}: {machine.wait_until_booted()}")
         return 0
     return 3
+
+
+def _check_name() -> None:
+    if os.environ.get(layout.VPS_VARIABLE, layout.VPS.hostname) not in layout.VPSES:
+        raise EmbeddedVpsError(f"{layout.VPS_VARIABLE} is none of {', '.join(layout.VPSES)}")
 
 
 def _need_vps() -> None:
@@ -196,9 +213,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     console = Console()
     function = COMMANDS[arguments.name][0]
     try:
+        _check_name()
         if arguments.name in UNLOCKED:
             return function(arguments, console)
-        with _alone(console):
+        with _alone(layout.STATE / "lock", console):
             return function(arguments, console)
     except EmbeddedVpsError as error:
         console.error(str(error))

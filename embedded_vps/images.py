@@ -164,3 +164,25 @@ def bot(console: Console) -> str:
     )
     console.say(f"{tag}: stand-in built from Debian and Python packages (no image registry reached)")
     return tag
+
+
+def monitoring(console: Console) -> None:
+    """Make or pull the images of the monitoring stack and say which."""
+    official = {tag: tag for tag in (*layout.PROMETHEUS_IMAGES, layout.GRAFANA_IMAGE)}
+    official[layout.CADVISOR_IMAGE] = layout.CADVISOR_OFFICIAL
+    wanted = [tag for tag in official if not _is_official(tag)]
+    if not wanted:
+        return
+    if registry_reached():
+        for tag in wanted:
+            console.say(f"pulling {official[tag]}: the official image")
+            engine.docker("pull", "--quiet", official[tag], timeout=600)
+            engine.docker("tag", official[tag], tag)
+        return
+    packages = _derived("monitoring_packages", rootfs.DISTRIBUTIONS["debian:13"], console)
+    extra = _inputs(packages) or ""
+    for tag, program in layout.PROMETHEUS_IMAGES.items():
+        _build(tag, layout.IMAGES / "prometheus_family", {"BASE": packages, "PROGRAM": program}, console, extra=extra)
+    for tag, name in ((layout.CADVISOR_IMAGE, "cadvisor"), (layout.GRAFANA_IMAGE, "grafana")):
+        _build(tag, layout.IMAGES / name, {"BASE": packages}, console, extra=extra)
+    console.say("monitoring: Prometheus's programs from Debian's packages, stand-ins for cAdvisor and Grafana's server")

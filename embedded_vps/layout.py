@@ -4,6 +4,8 @@ The addresses are from the documentation ranges: public-looking, because firewal
 give false results. ``inventories/demo`` and the tests rely on them.
 """
 
+import os
+import tempfile
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from pathlib import Path
@@ -11,9 +13,9 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parent.parent
 IMAGES = Path(__file__).resolve().parent / "images"
 STATE = REPOSITORY / "build" / "embedded_vps"
+SHARED_LOCK = Path(tempfile.gettempdir()) / f"embedded-vps-{os.getuid()}.lock"
 KEY = STATE / "id_ed25519"
 KNOWN_HOSTS = STATE / "known_hosts"
-INBOX = STATE / "inbox"
 
 NETWORK = "embedded-vps"
 BRIDGE = "br-embedded-vps"  # 15 characters, the most that Linux takes
@@ -41,14 +43,36 @@ def _host(container: str, hostname: str, number: int) -> Host:
 
 GATEWAY = _host("", "builder", 1)
 REGISTRY = _host("embedded-registry", "registry", 5)
-VPS = _host("embedded-vps", "vps1", 10)
+_RENTED = (("vps1", 10), ("vps2", 20), ("vps3", 30), ("vps4", 40))
+VPSES = {name: _host(f"embedded-{name}", name, number) for name, number in _RENTED}
+"""The machines that can be rented here, side by side."""
+
+VPS_VARIABLE = "HBOT_EMBEDDED_VPS"
+VPS = VPSES.get(os.environ.get(VPS_VARIABLE, "vps1"), VPSES["vps1"])
+"""The one that commands are about."""
+
 OUTSIDE = _host("embedded-outside", "outside", 66)
 THIRD = _host("embedded-third", "third", 77)
 
-VOLUME_DOCKER = "embedded-vps-docker"
-VOLUME_APT_ARCHIVES = "embedded-vps-apt-archives"
-VOLUME_APT_LISTS = "embedded-vps-apt-lists"
+VOLUME_DOCKER = f"{VPS.container}-docker"
+VOLUME_APT_ARCHIVES = f"{VPS.container}-apt-archives"
+VOLUME_APT_LISTS = f"{VPS.container}-apt-lists"
 VOLUME_REGISTRY = "embedded-registry"
 
 BOT_IMAGE = "hummingbot/hummingbot:version-2.16.0"
 BUSYBOX_IMAGE = "busybox:1.36"
+
+PROMETHEUS_IMAGES = {
+    # the official image: its program
+    "prom/prometheus:v2.53.3": "prometheus",
+    "prom/alertmanager:v0.28.1": "alertmanager",
+    "prom/node-exporter:v1.9.0": "node_exporter",
+    "prom/blackbox-exporter:v0.26.0": "blackbox_exporter",
+}
+CADVISOR_IMAGE = "cadvisor/cadvisor:v0.49.1"
+"""The name that the demo's inventory has for cAdvisor: a mirror serves Docker Hub's names only."""
+CADVISOR_OFFICIAL = "gcr.io/cadvisor/cadvisor:v0.49.1"
+GRAFANA_IMAGE = "grafana/grafana:11.6.0"
+
+VPS_IMAGES = (BOT_IMAGE, BUSYBOX_IMAGE, *PROMETHEUS_IMAGES, CADVISOR_IMAGE, GRAFANA_IMAGE)
+"""What the VPS pulls from the local registry."""

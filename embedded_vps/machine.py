@@ -98,8 +98,9 @@ def check_owner() -> None:
         return
     if (Path(str(owner)) / "embedded_vps").is_dir():
         raise EmbeddedVpsError(
-            f"the embedded VPS on this machine belongs to the checkout {owner}, and its addresses exist once per "
-            f"machine. Fix: run `make demo-down` in {owner}, or set {TAKE_OVER}=yes to lose it"
+            f"the embedded {layout.VPS.hostname} of this machine belongs to the checkout {owner}. Fix: run "
+            f"`make demo-down` in {owner}, or set {TAKE_OVER}=yes to lose it, or take another with "
+            f"{layout.VPS_VARIABLE}=vps2"
         )
 
 
@@ -246,12 +247,14 @@ def _greets(address: str) -> bool:
 def _record_host_keys() -> None:
     """Write known_hosts from the machine's own files: nothing is trusted at first sight."""
     _, keys, _ = engine.execute(layout.VPS.container, ["sh", "-c", "cat /etc/ssh/ssh_host_*_key.pub"], timeout=20)
-    lines = []
+    names = f"{layout.VPS.v4},{layout.VPS.v6},{layout.VPS.hostname}"
+    old = layout.KNOWN_HOSTS.read_text().splitlines() if layout.KNOWN_HOSTS.exists() else []
+    lines = [line for line in old if not line.startswith(f"{names} ")]
     for key in keys.splitlines():
         kind, blob, *_ = key.split()
-        lines.append(f"{layout.VPS.v4},{layout.VPS.v6},{layout.VPS.hostname} {kind} {blob}\n")
-    fresh = "".join(lines)
-    if not layout.KNOWN_HOSTS.exists() or layout.KNOWN_HOSTS.read_text() != fresh:
+        lines.append(f"{names} {kind} {blob}")
+    fresh = "".join(f"{line}\n" for line in lines)
+    if fresh.splitlines() != old:
         scratch = layout.KNOWN_HOSTS.with_suffix(".new")
         scratch.write_text(fresh)
         scratch.replace(layout.KNOWN_HOSTS)

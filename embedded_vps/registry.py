@@ -78,6 +78,12 @@ def _path(tag: str) -> tuple[str, str]:
     return (name if "/" in name else f"library/{name}"), version
 
 
+def pushed_name(tag: str) -> str:
+    """What a tag's name ends with after a push: `/library/busybox:1.36`."""
+    name, version = _path(tag)
+    return f"/{name}:{version}"
+
+
 def offers(tag: str) -> bool:
     """Whether the registry holds exactly the engine's image of this tag."""
     name, version = _path(tag)

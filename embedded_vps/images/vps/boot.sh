@@ -3,6 +3,9 @@
 # touching the host below. Runs at every boot.
 set -eu
 
+# As on any server, what is mounted later is seen by containers that were given `/` before. systemd does it except in a container.
+mount --make-rshared /
+
 # Docker mounts these three over the machine's own. A server's are plain files that configuration management may replace.
 for file in resolv.conf hosts hostname; do
     umount "/etc/$file" 2>/dev/null || true
