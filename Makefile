@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := venv
 MAKEFLAGS += --no-print-directory
 
-export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/build/prometheus/usr/bin:$(PATH)
 # One home per checkout: runs of two checkouts never share a control socket or a fact cache.
 export ANSIBLE_HOME := $(CURDIR)/.ansible
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
@@ -37,20 +37,43 @@ demo: venv ## boot an embedded VPS, converge it, and show bot1 making paper fill
 demo-down: venv ## remove the demo's machines; images and package caches stay
 	@$(VPS) down
 
+.PHONY: rehearsal
+rehearsal: venv ## a bot goes the whole road to live and back on the demo's VPS, a paper exchange playing Bitget (10 min)
+	@python -m embedded_vps.rehearsal
+
 .PHONY: test
-test: venv lint unit page-test bot-image-tests scenario ## everything that CI runs
+test: venv lint unit offsite-tests page-test bot-image-tests scenario ## everything that CI runs
 
 .PHONY: lint
 lint: venv ## yamllint, ansible-lint (production), ruff, mypy --strict
 	@echo "==> yamllint"; yamllint --strict .
 	@echo "==> ruff"; ruff check . && ruff format --check --quiet .
-	@echo "==> mypy --strict"; mypy $(PYTHON_TREES)
+	@echo "==> mypy --strict"; mypy $(PYTHON_TREES) && mypy --python-version 3.10 files/bot_exporter # Ubuntu 22.04's own Python runs it
 	@echo "==> ansible-lint"; ansible-lint --offline --strict
 
 .PHONY: unit
-unit: venv ## tests that need no VPS and no container
+unit: venv promtool ## tests that need no VPS and no container
 	@echo "==> unit, property, inventory and template tests"
-	@pytest -q -n auto --dist worksteal tests files -m 'not bot_image and not browser and not vps'
+	@pytest -q -n auto --dist worksteal tests files -m 'not bot_image and not browser and not vps and not offsite'
+
+# The distribution's packages, unpacked and not installed: an installed one would start a server.
+.PHONY: promtool
+promtool:
+	@if ! command -v promtool amtool >/dev/null; then \
+	  echo "==> unpacking promtool and amtool into build/prometheus"; \
+	  mkdir -p build/prometheus && cd build/prometheus && apt-get update -qq && \
+	  apt-get download -qq prometheus prometheus-alertmanager && for package in *.deb; do dpkg -x $$package .; done; rm -f *.deb; fi
+
+.PHONY: restic
+restic:
+	@if ! command -v restic >/dev/null || [ ! -x /usr/sbin/sshd ]; then \
+	  echo "==> installing restic and OpenSSH's server on this machine"; \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends restic openssh-server >/dev/null; fi
+
+.PHONY: offsite-tests
+offsite-tests: venv restic ## the offsite repository against S3 and SFTP servers on this machine
+	@echo "==> the offsite repository, on S3 and SFTP servers on this machine"
+	@pytest -q -n 2 tests/offsite
 
 .PHONY: page-test
 page-test: venv browser ## the report's page, looked at in a real browser
@@ -67,7 +90,7 @@ browser:
 bot-image-tests: venv ## the adapter in real Hummingbot, inside the bot image
 	@$(VPS) images
 	@echo "==> the adapter inside the bot image"
-	@pytest -q files -m bot_image
+	@pytest -q -n 6 --dist loadscope files -m 'bot_image and not campaign'  # they mostly wait; the tests of a class share a bot
 
 .PHONY: scenario
 scenario: venv ## molecule on the embedded VPS: converge, idempotence, verify
@@ -75,17 +98,85 @@ scenario: venv ## molecule on the embedded VPS: converge, idempotence, verify
 	@molecule test
 
 .PHONY: bench
-bench: venv ## time the core's decisions, and the playbooks on the embedded VPS
+bench: venv ## time the core, the replay beside Hummingbot's, the paper exchange, and the playbooks on the embedded VPS
 	@echo "==> the core's decisions"
-	@python -m epp.bench
+	@python -m epp.bench.core
+	@echo "==> the replay, and Hummingbot's backtesting on the same candles"
+	@$(VPS) images
+	@python -m epp.bench.replay
+	@echo "==> the paper exchange"
+	@python -m paper_exchange.bench
+	@echo "==> the bot exporter, 20 bots with a week of books"
+	@pytest -q -s files/bot_exporter/tests/test_bench.py
 	@echo "==> the playbooks"
 	@python -m embedded_vps.bench
 
+# What a replay spends its time in. The rest is read once, is pydantic's, or sums floats, which mypyc does in another order
+# of rounding: what is compiled comes to the same, to the last digit.
+COMPILED := $(patsubst %,epp/core/%.py,market costs regime sizing spread turnover inventory quoting values ledger guard engine) \
+  $(patsubst %,epp/replay/%.py,simulation exchange books_writer market_data) \
+  $(patsubst %,epp/report/%.py,chart_series round_trips) \
+  $(patsubst %,paper_exchange/matching/%.py,engine orders rules)
+
+.PHONY: compiled
+compiled: venv ## compile what a replay spends its time in, with mypyc, into build/compiled; nothing needs it
+	@rm -rf build/compiled && mkdir -p build/compiled
+	@cp -r files/epp files/paper_exchange files/market build/compiled
+	@echo "==> mypyc: $(words $(COMPILED)) modules (minutes)"
+	@cd build/compiled && python -m mypyc --strict $(COMPILED) >mypyc.log 2>&1 || { tail -n 20 mypyc.log; exit 1; }
+	@echo "use it: PYTHONPATH=build/compiled epp replay …; after a change of the sources, make compiled again"
+
 .PHONY: campaign
-campaign: venv ## the long proofs: 50 kills of a bot under fills, 2,000 examples of every property (hours)
-	@$(VPS) images
-	@EPP_KILL_ROUNDS=50 pytest -q files -m bot_image -k kill_9
+campaign: venv kills misbehave conservation ## the long proofs: kills, misbehaviours, 100,000 orders, 2,000 examples of every property (hours)
 	@EPP_EXAMPLES=2000 pytest -q -n auto --dist worksteal files/epp/tests/core
+
+.PHONY: misbehave
+misbehave: export EPP_MISBEHAVIOURS := all
+misbehave: export EPP_MISBEHAVE_RECORD := $(CURDIR)/build/campaigns/misbehaviours.jsonl
+misbehave: venv ## a real bot while its exchange misbehaves in 27 ways (90 min; goes on where it was; result in docs/campaigns.md)
+	@$(VPS) images
+	@pytest -q -s files/epp/tests/adapter/test_misbehaviour.py
+	@PYTHONPATH=files python -m epp.tests.adapter.misbehaviours $(EPP_MISBEHAVE_RECORD)
+
+.PHONY: conservation
+conservation: export PAPER_EXCHANGE_ORDERS := 100000
+conservation: venv ## 100,000 random orders of three accounts on the paper exchange, killed again and again (10 min)
+	@pytest -q -s files/paper_exchange/tests/test_conservation.py
+
+.PHONY: kills
+kills: export EPP_KILL_ROUNDS := 50
+kills: export EPP_KILL_RECORD := $(CURDIR)/build/campaigns/kills.jsonl
+kills: venv ## 50 times kill -9 of a bot under fills (40 min; goes on where it was; result in docs/campaigns.md)
+	@$(VPS) images
+	@status=0; pytest -q -s files/epp/tests/adapter/test_kill_9.py -k at_random_moments || status=$$?; \
+	PYTHONPATH=files python -m epp.tests.adapter.kill_record $(EPP_KILL_RECORD) && exit $$status
+
+.PHONY: paper-against-replay
+paper-against-replay: export EPP_PAPER_MINUTES ?= 20
+paper-against-replay: export EPP_PAPER_TABLE := $(CURDIR)/build/campaigns/paper-against-replay.txt
+paper-against-replay: venv ## run a paper bot for 20 minutes, replay the same hours, compare by docs/replay.md
+	@$(VPS) images
+	@pytest -q -s files/epp/tests/adapter/test_paper_against_replay.py
+
+.PHONY: market-makers
+market-makers: export MARKET_MAKER_MINUTES ?= 10
+market-makers: venv ## two controllers on Hummingbot's own market-making base, ten minutes each on the paper exchange
+	@$(VPS) images
+	@pytest -q -s -n 2 files/paper_exchange/tests/test_market_makers.py
+
+.PHONY: torture
+torture: venv restic ## 1,000 backups of a database under writing, each restored and judged (an hour); goes on where it was stopped
+	@python -m tests.campaigns.backups_under_writing --total 1000
+
+.PHONY: alerts
+alerts: export HBOT_ALERT_FAULTS := all
+alerts: venv ## every alert that a fault can cause, at a receiver, on the converged embedded VPS (30 min)
+	@pytest -q -s tests/vps/test_alerts.py
+
+.PHONY: updates
+updates: export HBOT_UPDATE_IMAGES := all
+updates: venv ## every bad image that an update may meet, on the converged embedded VPS (30 min)
+	@pytest -q tests/vps/test_update.py
 
 .PHONY: lock
 lock: venv ## pin the development dependencies anew (needs uv)

@@ -105,7 +105,7 @@ def write_inventory(directory: Path, **files: Any) -> Path:
 
 def vps(name: str = "vps1", **variables: Any) -> dict[str, Any]:
     """The data of a ``hosts.yml`` with one VPS that nobody can reach."""
-    own = {**CLOSED, "host_access_authorized_keys": [KEY], **variables}
+    own = {**CLOSED, "host_access_authorized_keys": [KEY], "monitoring_grafana_password": "example", **variables}
     return {"vps": {"hosts": {name: own}}}
 
 

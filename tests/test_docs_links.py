@@ -8,6 +8,7 @@ from tests.controller import ROOT
 
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 NAMED = re.compile(r"\bdocs/[\w./-]+\.md\b")
+NAMED_TEST = re.compile(r"`((?:tests|files)/[\w/]+\.py)::(test_\w+)`")
 FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -69,3 +70,14 @@ def test_every_page_is_linked_from_another() -> None:
         if "://" not in target and not target.startswith("#")
     }
     assert [page.name for page in sorted((ROOT / "docs").glob("*.md")) if page not in linked] == []
+
+
+def test_every_test_that_a_page_calls_a_proof_exists() -> None:
+    named = {found for page in pages() for found in NAMED_TEST.findall(page.read_text(encoding="utf-8"))}
+    missing = [
+        f"{path}::{name}"
+        for path, name in sorted(named)
+        if not (ROOT / path).is_file() or f"def {name}(" not in (ROOT / path).read_text(encoding="utf-8")
+    ]
+    assert named
+    assert missing == []

@@ -6,7 +6,10 @@ import time
 from typing import Any
 
 from ansible.plugins.action import ActionBase
+from ansible_collections.hbot.infra.plugins.module_utils.golive_marks import objection
+from ansible_collections.hbot.infra.plugins.module_utils.live_configuration import config_hash, strategy_hash
 from ansible_collections.hbot.infra.plugins.module_utils.preflight import (
+    Host,
     Survey,
     check_gate,
     check_vps,
@@ -28,7 +31,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Survey the VPS, and report its problems and warnings."""
         result: dict[str, Any] = super().run(tmp, task_vars)
-        self.validate_argument_spec({})
+        _, arguments = self.validate_argument_spec({"gate": {"type": "bool", "default": True}})
         variables = task_vars or {}
         me, bot_names = variables["inventory_hostname"], variables["groups"].get("bots", [])
         name = variables["bot_vps"] if me in bot_names else me
@@ -47,7 +50,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
             clock_uncertainty_s=(after - before) / 2,
         )
         converged = [bot for bot in bots if bot.name in variables["ansible_play_hosts_all"]]
-        problems = [*check_vps(vps, bots, survey), *check_gate(converged, survey)]
+        problems = [*check_vps(vps, bots, survey)]
+        if arguments["gate"]:
+            problems += check_gate(converged, lambda bot: self._objection(bot, survey, found["clock_s"], variables))
         if problems:
             return {**result, "failed": True, "msg": report(problems)}
         return {
@@ -56,3 +61,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
             "survey": found["survey"],
             "warnings": list(vps_warnings(vps, bots, survey)),
         }
+
+    def _objection(self, bot: Host, survey: Survey, now: float, variables: dict[str, Any]) -> str:
+        would_run = config_hash(bot, self._loader, variables["ansible_inventory_sources"])
+        why: str = objection(survey.golive_marks.get(bot.name), strategy_hash(), would_run, now)
+        return why

@@ -7,7 +7,15 @@ from typing import Any
 from ansible import constants
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
-from ansible_collections.hbot.infra.plugins.module_utils.bot_health import Bot, Row, judge, strangers, table, unknown
+from ansible_collections.hbot.infra.plugins.module_utils.bot_health import (
+    Bot,
+    Row,
+    firing,
+    judge,
+    strangers,
+    table,
+    unknown,
+)
 from ansible_collections.hbot.infra.plugins.module_utils.preflight import Host, runs_epp
 from ansible_collections.hbot.infra.plugins.module_utils.resolved_inventory import resolve
 
@@ -51,6 +59,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
         for row, line in zip(rows, lines, strict=True):
             show.display(line, color=constants.COLOR_ERROR if row.faults else constants.COLOR_OK)
         show.display("")
+        for host, answer in found.items():
+            for alert in firing(answer, None if host in machines else host):
+                show.display(f"{host}: {alert}", color=constants.COLOR_WARN)
         if faults:
             message = "\n".join(
                 ["Not everything is well; docs/status.md says what to do.", *(f"  - {fault}" for fault in faults)]

@@ -22,6 +22,10 @@ def order_id_prefix(bot: str) -> str:
     return prefix if len(prefix) <= PREFIX_LENGTH else f"hbot-{bot[:9]}-{hashlib.sha256(bot.encode()).hexdigest()[:8]}-"
 
 
+PROVENANCE = ("mode", "market_source", "speed", "strategy_hash")
+"""What every row of the books says beside the configuration's hash: that is the same on paper and live."""
+
+
 def digest(document: Any) -> str:
     """16 hex digits that stand for a document, whatever the order of its keys."""
     return hashlib.sha256(json.dumps(document, sort_keys=True, default=str).encode()).hexdigest()[:16]
@@ -50,7 +54,7 @@ def epp_files(bot: dict[str, Any]) -> tuple[str, dict[str, dict[str, Any]]]:
         # A parameter may not wake what must never trade.
         controller |= {"enabled": variant == "d", "no_trade": True}
     controller["strategy_hash"] = bot["strategy_hash"]
-    controller["config_hash"] = digest(controller)
+    controller["config_hash"] = digest({name: value for name, value in controller.items() if name not in PROVENANCE})
     script = f"v2_{NAME}_bot_{variant}.yml"
     files = {
         f"scripts/{script}": {
@@ -79,11 +83,17 @@ def stock_files(bot: dict[str, Any]) -> tuple[str, dict[str, dict[str, Any]]]:
 def bot_configuration(bot: dict[str, Any]) -> dict[str, Any]:
     """Hummingbot's files for a bot.
 
-    Returns `script` (the file name that `hbot start` gets), `files` (path below conf/ to document) and `hash`, which
-    changes exactly when a file does.
+    Returns `script` (the file name that `hbot start` gets), `files` (path below conf/ to document), `hash`, which
+    changes exactly when a file does, and `config_hash`, which is the same on paper and live.
     """
     script, files = stock_files(bot) if bot["script"] else epp_files(bot)
-    return {"script": script, "files": files, "hash": digest(files)}
+    whole = digest(files)
+    own = (
+        digest([files, bot.get("own_hash", "")])
+        if bot["script"]
+        else files[f"controllers/{NAME}_bot_{bot['variant']}.yml"]["config_hash"]
+    )
+    return {"script": script, "files": files, "hash": whole, "config_hash": own}
 
 
 def conf_entries(files: dict[str, dict[str, Any]], directory: str, header: str) -> list[dict[str, str]]:
@@ -104,4 +114,8 @@ class FilterModule:
 
     def filters(self) -> dict[str, Any]:
         """By name."""
-        return {"bot_configuration": bot_configuration, "conf_entries": conf_entries}
+        return {
+            "bot_configuration": bot_configuration,
+            "conf_entries": conf_entries,
+            "order_id_prefix": order_id_prefix,
+        }

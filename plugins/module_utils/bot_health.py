@@ -51,7 +51,10 @@ def judge(bot: Bot, found: Mapping[str, Any]) -> Row:
     container = found["containers"].get(f"hbot-{bot.name}")
     rows = found["books"].get(bot.name, {}).get(f"{bot.name}_{bot.variant}", {}) if bot.epp else {}
     minute, fill = rows.get("minute") or {}, rows.get("fill") or {}
-    faults = _container_faults(bot, container)
+    latch = found["latches"].get(bot.name)
+    faults = _container_faults(bot, container) if latch is None else [f"it is latched by its watchdog: {latch}"]
+    if bot.enabled and container is not None:
+        faults += _watchdog_faults(found["containers"].get(f"hbot-{bot.name}-watchdog"))
     if bot.mode == "paper" and bot.enabled and container is not None:
         faults += _exchange_faults(found["containers"].get(f"hbot-{bot.name}-exchange"))
     if bot.epp and bot.enabled and container is not None and container["state"] == "running":
@@ -82,6 +85,14 @@ def strangers(found: Mapping[str, Any], bots: Iterable[str]) -> list[str]:
     return sorted(name for name, container in found["containers"].items() if container["bot"] not in {None, *known})
 
 
+def firing(found: Mapping[str, Any], bot: str | None) -> list[str]:
+    """The alerts that fire on a VPS, or those of one bot on it, critical ones first; one line each."""
+    alerts = [alert for alert in found.get("alerts", []) if bot in {None, alert["bot"]}]
+    order = ("critical", "warning", "info")
+    alerts.sort(key=lambda alert: order.index(alert["severity"]) if alert["severity"] in order else len(order))
+    return [f"{alert['severity']}: {alert['name']}: {alert['summary']}" for alert in alerts]
+
+
 def table(rows: Sequence[Row]) -> list[str]:
     """The lines of the table, columns aligned."""
     lines = [HEADER, *(row.cells for row in rows)]
@@ -104,6 +115,16 @@ def _container_faults(bot: Bot, container: Mapping[str, Any] | None) -> list[str
         return [f"its container is {container['state']} ({end})"]
     if container["health"] == "unhealthy":
         return ["its container is unhealthy"]
+    return []
+
+
+def _watchdog_faults(watchdog: Mapping[str, Any] | None) -> list[str]:
+    if watchdog is None:
+        return ["it has no watchdog: run site.yml"]
+    if watchdog["state"] != "running":
+        return [f"its watchdog is {watchdog['state']}"]
+    if watchdog["health"] == "unhealthy":
+        return ["its watchdog is unhealthy"]
     return []
 
 

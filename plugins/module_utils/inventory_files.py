@@ -68,6 +68,29 @@ def source_files(sources: Iterable[str]) -> Iterator[Path]:
             yield path
 
 
+def unparsable(loader: DataLoader, sources: Iterable[str]) -> dict[str, str]:
+    """Files of hosts that cannot be read: place as shown to the operator, and why.
+
+    Ansible skips such a file with a warning, and what it defines is missing, unless ansible.cfg sets
+    ``any_unparsed_is_failed``.
+    """
+    faults = {}
+    for file in source_files(sources):
+        if file.suffix not in (".yml", ".yaml", ".json"):
+            continue
+        try:
+            data = loader.load_from_file(str(file), cache="none")
+        except AnsibleVaultError:
+            continue
+        except AnsibleError as error:
+            place, _, _ = str(error).partition("\n")
+            faults[shown(file)] = place.strip().rstrip(".")
+            continue
+        if not isinstance(data, Mapping):
+            faults[shown(file)] = f"it holds a {type(data).__name__}, and an inventory is a mapping of groups"
+    return faults
+
+
 def undecryptable(loader: DataLoader, sources: Iterable[str]) -> dict[str, str]:
     """Encrypted files of variables that cannot be read: path as shown to the operator, and why."""
     faults = {}
@@ -107,7 +130,7 @@ def _hosts(loader: DataLoader, file: Path) -> Iterator[tuple[str, str]]:
         try:
             data = loader.load_from_file(str(file), cache="none")
         except AnsibleError:
-            return  # Ansible has said so itself, when it read the inventory
+            return  # `unparsable` says so
         if isinstance(data, Mapping) and "plugin" not in data:
             for group, content in data.items():
                 yield from _yaml_hosts(group, content, file)

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+
+from .alerting import receiver_faults, threshold_faults
 
 MODES = ("paper", "live")
 VARIANTS = ("a", "b", "c", "d")
@@ -26,11 +28,14 @@ RESERVED_NAMES = frozenset(
         *("node-exporter", "paper", "prometheus", "registry", "trading"),
     ]
 )
-RESERVED_ENDING = "-exchange"  # hbot-<bot>-exchange is the container of that bot's paper exchange
+RESERVED_ENDINGS = {  # hbot-<bot>-exchange and hbot-<bot>-watchdog are containers beside a bot
+    "-exchange": "a bot's paper exchange",
+    "-watchdog": "a bot's watchdog",
+}
 BOT_NAME = re.compile(r"[a-z][a-z0-9-]*")
-LONGEST_BOT_NAME = 63 - len("hbot-") - len(RESERVED_ENDING)  # hbot-<bot>-exchange is a host name: a DNS label
+LONGEST_BOT_NAME = 63 - len("hbot-") - len("-exchange")  # hbot-<bot>-exchange is a host name: a DNS label
 
-BOT_SIZES = ("bot_memory_mb", "paper_exchange_memory_mb")
+BOT_SIZES = ("bot_memory_mb", "paper_exchange_memory_mb", "watchdog_memory_mb")
 LIVE_SECRETS = ("bot_password", "bot_api_key", "bot_api_secret", "bot_api_passphrase")
 IMAGE_NAME = re.compile(r"(?P<name>[^@\s]+?)(:(?P<tag>\w[\w.-]*))?(@sha256:[0-9a-f]{64})?", re.ASCII)
 
@@ -53,10 +58,28 @@ LEAST_RESOURCES = (
     (6, 6, 100),
 )
 
-OWN_PREFIXES = ("bot_", "epp_", "hbot_", "host_access_", "host_base_", "host_docker_", "paper_exchange_", "vps_")
+OWN_PREFIXES = (
+    "bot_",
+    "epp_",
+    "golive_gate_",
+    "hbot_",
+    "host_access_",
+    "host_backup_",
+    "host_base_",
+    "host_docker_",
+    "host_hardening_",
+    "host_watchdog_",
+    "monitoring_",
+    "paper_exchange_",
+    "vps_",
+    "watchdog_",
+)
 
 CHECKED_BY_NAME = frozenset(
-    ["bot_mode", "bot_variant", "bot_connector", "bot_memory_mb", "bot_parameters", "paper_exchange_memory_mb"]
+    [
+        *("bot_mode", "bot_variant", "bot_connector", "bot_parameters", *BOT_SIZES),
+        *("monitoring_receivers", "monitoring_thresholds"),
+    ]
 )
 """Variables with a check of their own below, which says more than a specification can."""
 
@@ -145,8 +168,8 @@ class Survey:
     cpus: int
     disk_gb: float
     systemd: bool
-    passed_the_gate: Sequence[str]
-    """Bots with the go-live gate's mark."""
+    golive_marks: Mapping[str, Any]
+    """The go-live gate's marks by bot; None for one that is none."""
     clock_offset_s: float
     """The VPS's clock minus the controller's."""
     clock_uncertainty_s: float
@@ -186,6 +209,7 @@ def _inventory_problems(
         yield from _operator(vps)
         yield from _sizes(vps, "vps_reserved_memory_mb")
         yield from _images(vps)
+        yield from _monitoring(vps)
         yield from _specifications(vps, known)
         yield from _typing_errors(vps, known)
     for bot in inventory.bots.values():
@@ -202,6 +226,7 @@ def _inventory_problems(
         yield from _parameters(bot, parameters)
         yield from _specifications(bot, known)
         yield from _typing_errors(bot, known)
+    yield from _keys_of_their_own(inventory.bots.values())
 
 
 def check_vps(vps: Host, bots: Iterable[Host], survey: Survey) -> tuple[Problem, ...]:
@@ -211,16 +236,16 @@ def check_vps(vps: Host, bots: Iterable[Host], survey: Survey) -> tuple[Problem,
     return (*_operating_system(vps, survey), *_memory(vps, running, survey), *_clock(vps, survey))
 
 
-def check_gate(bots: Iterable[Host], survey: Survey) -> tuple[Problem, ...]:
-    """What refuses bots that would trade live without having passed the go-live gate."""
+def check_gate(bots: Iterable[Host], objections: Callable[[Host], str]) -> tuple[Problem, ...]:
+    """What refuses bots that would trade with money as the go-live gate did not let them.
+
+    :param objections: why a live bot must not trade by the mark it has; empty when it may.
+    """
+    live = [bot for bot in bots if bot.value("bot_mode") == "live"]
     return tuple(
-        bot.problem(
-            "bot_mode",
-            f"{bot.name} is live here, but its VPS has no mark of the go-live gate, which alone makes a paper bot live",
-            "bot_mode: paper",
-        )
-        for bot in bots
-        if bot.value("bot_mode") == "live" and bot.name not in survey.passed_the_gate
+        bot.problem("bot_mode", f"{bot.name} is live here, but {wrong}", "bot_mode: paper, or golive.yml for this bot")
+        for bot in live
+        if (wrong := objections(bot))
     )
 
 
@@ -244,8 +269,9 @@ def bot_name_fault(name: str, others: Iterable[str] = ()) -> str | None:
         return f"{name!r} is no bot's name: small letters, digits and dashes, a letter first ([a-z][a-z0-9-]*)"
     if name in RESERVED_NAMES:
         return f"{name!r} is reserved"
-    if name.endswith(RESERVED_ENDING):
-        return f"{name!r} is reserved: hbot-<bot>{RESERVED_ENDING} is the container of a bot's paper exchange"
+    for ending, what in RESERVED_ENDINGS.items():
+        if name.endswith(ending):
+            return f"{name!r} is reserved: hbot-<bot>{ending} is the container of {what}"
     if len(name) > LONGEST_BOT_NAME:
         return f"{name!r} is longer than {LONGEST_BOT_NAME} characters, and its containers' names are host names"
     if name in others:
@@ -276,8 +302,8 @@ def runs_epp(bot: Host) -> bool:
 
 
 def memory_wanted_mb(bot: Host) -> int:
-    """A bot's own limit and, in paper mode, that of the paper exchange beside it."""
-    wanted: int = bot.value("bot_memory_mb")
+    """A bot's own limit, its watchdog's and, in paper mode, that of the paper exchange beside it."""
+    wanted: int = bot.value("bot_memory_mb") + bot.value("watchdog_memory_mb")
     beside: int = bot.value("paper_exchange_memory_mb")
     return wanted + beside if bot.value("bot_mode") == "paper" else wanted
 
@@ -351,6 +377,16 @@ def _credentials(bot: Host) -> Iterator[Problem]:
             f"{bot.name} is live and has no credentials",
             f"set them in host_vars/{bot.name}/vault.yml of the inventory (`ansible-vault create` makes it)",
         )
+
+
+def _keys_of_their_own(bots: Iterable[Host]) -> Iterator[Problem]:
+    """One account a bot: who shares a key shares the balances, and each takes the other's fills for a fault."""
+    first: dict[str, Host] = {}
+    for bot in bots:
+        key = str(bot.value("bot_api_key") or "").strip()
+        if bot.value("bot_mode") == "live" and key and first.setdefault(key, bot) is not bot:
+            wrong = f"{first[key].name} is live with the same key, and so on the same account"
+            yield bot.problem("bot_api_key", wrong, "a sub-account and a key of its own for each bot")
 
 
 def _sizes(host: Host, *names: str) -> Iterator[Problem]:
@@ -465,6 +501,28 @@ def _operator(vps: Host) -> Iterator[Problem]:
             # It is not shown: a private key may have been put there by mistake.
             wrong = f"entry {number} is no public key"
             yield vps.problem("host_access_authorized_keys", wrong, "a line such as ~/.ssh/id_ed25519.pub holds")
+
+
+def _monitoring(vps: Host) -> Iterator[Problem]:
+    """What the role's own defaults leave open: a variable that nothing sets counts as its default."""
+    if vps.value("monitoring_enabled") is False:
+        return
+    if not str(vps.value("monitoring_grafana_password") or "").strip():
+        yield vps.problem(
+            "monitoring_grafana_password",
+            f"Grafana on {vps.name} would have no password, and there is no default one",
+            f"set it in host_vars/{vps.name}/vault.yml of the inventory (`ansible-vault create` makes it), "
+            "or monitoring_enabled: false",
+        )
+    receivers, secrets = vps.value("monitoring_receivers"), vps.value("monitoring_receiver_secrets")
+    given = ([] if receivers is None else receivers, {} if secrets is None else secrets)
+    for variable, wrong, fix in receiver_faults(*given):
+        yield vps.problem(variable, wrong, fix)
+    thresholds = vps.value("monitoring_thresholds")
+    if thresholds is not None and "monitoring_thresholds" in vps.variables:
+        where = vps.variables["monitoring_thresholds"].where
+        for name, wrong, fix in threshold_faults(thresholds):
+            yield Problem(where, f"monitoring_thresholds.{name}".rstrip("."), wrong, fix)
 
 
 def _specifications(host: Host, known: Mapping[str, Mapping[str, Any]]) -> Iterator[Problem]:

@@ -16,6 +16,7 @@ from ansible_collections.hbot.infra.plugins.module_utils.inventory_files import 
     origin,
     shown,
     undecryptable,
+    unparsable,
     vault_fault,
 )
 from ansible_collections.hbot.infra.plugins.module_utils.preflight import (
@@ -44,6 +45,10 @@ def resolve(
     files = host_definitions(loader, sources)
     locked = undecryptable(loader, sources)
     problems = [Problem(file, "all its variables", fault, NO_PASSWORD) for file, fault in locked.items()]
+    problems += [
+        Problem(file, "all its hosts", fault, "correct that file, or move it out of the inventory")
+        for file, fault in unparsable(loader, sources).items()
+    ]
     found: dict[str, Host] = {}
     for name in hosts:
         try:

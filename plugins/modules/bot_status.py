@@ -40,6 +40,11 @@ containers:
   description: By container name, its image, state, health, restarts and moment of start.
   type: dict
   returned: success
+alerts:
+  description: Alerts that fire on the VPS now, each with its labels and summary; none where nothing is monitored.
+  type: list
+  elements: dict
+  returned: success
 books:
   description:
     - By bot and instance (C(bot1_a)), the last row of the minute book and of the fills book, and how many fills there
@@ -47,73 +52,23 @@ books:
     - A row is a mapping of columns to strings; an empty book has no row.
   type: dict
   returned: success
+latches:
+  description: Why each latched bot is latched by its watchdog, by bot.
+  type: dict
+  returned: success
 """
 
-import json
-import subprocess
-import time
 from pathlib import Path
-from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.hbot.infra.plugins.module_utils.csv_rows import count_rows, last_row
-
-
-def books(root: Path) -> dict[str, dict[str, dict[str, Any]]]:
-    """The last rows of every instance's books, by bot and instance."""
-    found: dict[str, dict[str, dict[str, Any]]] = {}
-    for directory in sorted(root.glob("data/*/logs/epp_v24/*")):
-        bot = directory.relative_to(root / "data").parts[0]
-        found.setdefault(bot, {})[directory.name] = {
-            "minute": last_row(directory / "minute.csv"),
-            "fill": last_row(directory / "fills.csv"),
-            "fills": count_rows(directory / "fills.csv"),
-        }
-    return found
-
-
-def docker(*arguments: str) -> str:
-    """Run docker and return what it prints.
-
-    :raises RuntimeError: with docker's own words, when it cannot be run or its daemon does not answer.
-    """
-    try:
-        run = subprocess.run(["docker", *arguments], capture_output=True, text=True, timeout=30, check=True)
-    except FileNotFoundError:
-        raise RuntimeError("docker is not installed; site.yml installs it") from None
-    except subprocess.TimeoutExpired:
-        raise RuntimeError("docker did not answer within 30 s") from None
-    except subprocess.CalledProcessError as error:
-        raise RuntimeError(f"docker {arguments[0]}: {error.stderr.strip()}") from None
-    return run.stdout
-
-
-def containers() -> dict[str, dict[str, Any]]:
-    """The containers of this product, by name."""
-    ids = docker("ps", "--all", "--quiet", "--filter", "name=^/?hbot-").split()
-    found: list[dict[str, Any]] = json.loads(docker("inspect", *ids)) if ids else []
-    return {
-        container["Name"].lstrip("/"): {
-            "bot": container["Config"]["Labels"].get("hbot.bot"),
-            "image": container["Config"]["Image"],
-            "state": container["State"]["Status"],
-            "health": container["State"].get("Health", {}).get("Status"),
-            "exit_code": container["State"]["ExitCode"],
-            "oom_killed": container["State"]["OOMKilled"],
-            "restarts": container["RestartCount"],
-            "started_at": container["State"]["StartedAt"],
-        }
-        for container in found
-    }
+from ansible_collections.hbot.infra.plugins.module_utils.bot_reading import read
 
 
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(argument_spec={"root": {"type": "path", "default": "/opt/hbot"}}, supports_check_mode=True)
     try:
-        module.exit_json(
-            changed=False, now=time.time(), containers=containers(), books=books(Path(module.params["root"]))
-        )
+        module.exit_json(changed=False, **read(Path(module.params["root"])))
     except RuntimeError as error:
         module.fail_json(msg=str(error))
 

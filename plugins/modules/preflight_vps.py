@@ -20,6 +20,10 @@ options:
     description: Directory on whose file system the bots live (or will live). Set by the action plugin.
     type: path
     default: /opt/hbot
+  gate:
+    description: Whether to compare live bots with the marks of the go-live gate.
+    type: bool
+    default: true
 author:
   - hbot.infra maintainers (@hbot-infra)
 attributes:
@@ -46,7 +50,7 @@ survey:
     cpus: 4
     disk_gb: 77.3
     systemd: true
-    passed_the_gate: [bot1]
+    golive_marks: {}
 """
 
 import os
@@ -55,6 +59,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.hbot.infra.plugins.module_utils import golive_marks
 
 
 def os_release(text: str) -> dict[str, str]:
@@ -76,6 +81,15 @@ def existing(path: Path) -> Path:
     return next(parent for parent in (path, *path.parents) if parent.is_dir())
 
 
+def usable(root: Path, bot: str) -> dict[str, Any] | None:
+    """The go-live gate's mark; None for one that cannot be used."""
+    try:
+        mark: dict[str, Any] | None = golive_marks.whole(root, bot)
+    except (golive_marks.MarkError, OSError):
+        return None
+    return mark
+
+
 def survey(path: Path) -> dict[str, Any]:
     """The figures of this machine."""
     release = os_release(Path("/etc/os-release").read_text(encoding="utf-8"))
@@ -88,7 +102,7 @@ def survey(path: Path) -> dict[str, Any]:
         "cpus": len(os.sched_getaffinity(0)),
         "disk_gb": round(disk.f_blocks * disk.f_frsize / 1e9, 1),
         "systemd": Path("/run/systemd/system").is_dir(),
-        "passed_the_gate": sorted(mark.parent.name for mark in path.glob("env/*/golive.json")),
+        "golive_marks": {mark.parent.name: usable(path, mark.parent.name) for mark in path.glob("env/*/golive.json")},
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -31,12 +32,34 @@ conf = pathlib.Path(mount.split("source=")[1].split(",")[0])
 
 GIVEN = {
     "password": "canary-password",
-    "api_key": "canary-key",
+    "api_key": "paper_canary-key",
     "api_secret": "canary-secret",
     "api_passphrase": "canary-passphrase",
 }
 
+LIVE = GIVEN | {"api_key": "bg_canary-key"}
+
 Run = Callable[..., dict[str, Any]]
+
+MARK = {
+    "schema": 1,
+    "bot": "bot1",
+    "account": "1000000001",
+    "max_notional_quote": "300",
+    "passed_at": 0.0,
+    "expires_at": time.time() + 3600,
+    "strategy_hash": "5" * 16,
+    "config_hash": "c" * 16,
+    "profile": "money",
+    "report": "",
+}
+
+
+def leave_mark(root: Path, **changes: Any) -> None:
+    """What the go-live gate leaves for bot1."""
+    (root / "env/bot1").mkdir(parents=True, exist_ok=True)
+    (root / "env/bot1/golive.json").write_text(json.dumps(MARK | changes))
+
 
 SHARED = {"data": "0755 0", "env": "0700 0"}
 """What role host_base makes for all bots, and this module leaves as it is."""
@@ -77,6 +100,8 @@ def run(root: Path, told: Path, run_module: Callable[..., dict[str, Any]]) -> Ru
             "connector": "bitget",
             "image": "hummingbot/hummingbot:version-2.16.0",
             "strategy": "/opt/hbot/strategies/0/epp",
+            "strategy_hash": "5" * 16,
+            "config_hash": "c" * 16,
             "uid": 6420,
             "gid": 6420,
         }
@@ -106,7 +131,13 @@ def test_a_paper_bots_secrets_are_made_once(run: Run, root: Path, told: Path) ->
     assert set(credentials) == {"api_key", "secret_key", "passphrase"}
     password = (root / "env/bot1/password").read_text()
     assert len(password) > 20
-    assert calls(told)[0]["given"] == {"connector": "bitget", "password": password.rstrip("\n"), "keys": credentials}
+    assert credentials["api_key"].startswith("paper_")
+    assert calls(told)[0]["given"] == {
+        "connector": "bitget",
+        "password": password.rstrip("\n"),
+        "keys": credentials,
+        "replace": False,
+    }
     second = run()
     assert second["changed"] is False
     assert second["diff"] == {"before": "", "after": ""}
@@ -147,12 +178,12 @@ def test_given_secrets_are_used_and_appear_nowhere_else(run: Run, root: Path, to
 @pytest.mark.parametrize("option", list(GIVEN))
 def test_another_secret_writes_the_keystore_anew(run: Run, told: Path, option: str) -> None:
     first = run(**GIVEN)
-    second = run(**(GIVEN | {option: "canary-other"}))
+    second = run(**(GIVEN | {option: "paper_canary-other"}))
     assert second["changed"] is True
     assert second["fingerprint"] != first["fingerprint"]
     assert "canary" not in json.dumps(second)
     assert len(calls(told)) == 2
-    assert run(**(GIVEN | {option: "canary-other"}))["changed"] is False
+    assert run(**(GIVEN | {option: "paper_canary-other"}))["changed"] is False
 
 
 def test_a_secret_that_is_no_longer_given_stays(run: Run) -> None:
@@ -162,12 +193,13 @@ def test_a_secret_that_is_no_longer_given_stays(run: Run) -> None:
     assert again["fingerprint"] == first["fingerprint"]
 
 
-@pytest.mark.parametrize("name", [".password_verification", "connectors/bitget.yml"])
-@pytest.mark.parametrize("damage", ["missing", "changed"])
-def test_a_damaged_keystore_is_written_anew(run: Run, root: Path, told: Path, name: str, damage: str) -> None:
+NAMES = [".password_verification", "connectors/bitget.yml"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_missing_keystore_is_written_anew(run: Run, root: Path, told: Path, name: str) -> None:
     first = run()
-    path = root / "data/bot1/conf" / name
-    path.unlink() if damage == "missing" else path.write_text("by hand")
+    (root / "data/bot1/conf" / name).unlink()
     assert run(check=True)["changed"] is True
     assert len(calls(told)) == 1
     second = run()
@@ -175,6 +207,36 @@ def test_a_damaged_keystore_is_written_anew(run: Run, root: Path, told: Path, na
     assert second["fingerprint"] == first["fingerprint"]
     assert len(calls(told)) == 2
     assert run()["changed"] is False
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("given", [{}, GIVEN | {"api_secret": "rotated"}])
+def test_a_keystore_changed_by_hand_is_named_and_not_overwritten(
+    run: Run, root: Path, told: Path, name: str, given: dict[str, str]
+) -> None:
+    run(**(GIVEN if given else {}))
+    path = root / "data/bot1/conf" / name
+    path.write_text("by hand")
+    password = (root / "env/bot1/password").read_text()
+    for check in (True, False):
+        refused = run(check=check, **given)
+        assert refused["failed"] is True
+        assert f"{path} was changed by hand since the last run, and nothing was overwritten" in refused["msg"]
+        assert "vault" in refused["msg"]
+    assert path.read_text() == "by hand"
+    assert (root / "env/bot1/password").read_text() == password
+    assert len(calls(told)) == 1
+    path.unlink()
+    assert run(**given)["changed"] is True
+
+
+def test_a_keystore_of_unknown_origin_is_not_replaced(run: Run, root: Path, told: Path) -> None:
+    run()
+    (root / "env/bot1/keystore.json").unlink()
+    run()
+    assert [call["given"]["replace"] for call in calls(told)] == [False, False]
+    run(**GIVEN)
+    assert calls(told)[-1]["given"]["replace"] is True
 
 
 def test_a_run_that_was_cut_short_is_repeated(run: Run, root: Path, told: Path) -> None:
@@ -186,6 +248,8 @@ def test_a_run_that_was_cut_short_is_repeated(run: Run, root: Path, told: Path) 
     assert "is not liked" in refused["msg"]
     assert "refused" not in refused["msg"]
     assert len(calls(told)) == 2
+    # It was killed after the keystore and before the record: what lies there is its own, not somebody's.
+    (root / "data/bot1/conf/connectors/bitget.yml").write_text("half a rotation")
     assert run(password="accepted")["changed"] is True
     assert run(password="accepted")["changed"] is False
 
@@ -234,14 +298,88 @@ def test_a_live_bot_needs_the_gate(run: Run, root: Path, told: Path) -> None:
 
 
 def test_a_live_bot_needs_its_own_secrets_and_leaves_none_for_a_paper_exchange(run: Run, root: Path) -> None:
-    (root / "env/bot1").mkdir(parents=True)
-    (root / "env/bot1/golive.json").write_text("{}")
-    refused = run(mode="live", **(GIVEN | {"api_passphrase": ""}))
+    leave_mark(root)
+    refused = run(mode="live", **(LIVE | {"api_passphrase": ""}))
     assert refused["failed"] is True
     assert "bot_api_passphrase" in refused["msg"]
     assert "host_vars/bot1/vault.yml" in refused["msg"]
-    assert run(mode="live", **GIVEN)["changed"] is True
+    assert run(mode="live", **LIVE)["changed"] is True
     assert not (root / "env/bot1-exchange").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"expires_at": 1.0}, "confirmation ended at 1970-01-01 00:00 UTC"),
+        ({"strategy_hash": "f" * 16}, "would run"),
+        ({"config_hash": "f" * 16}, "would run"),
+        ({"bot": "bot7"}, "no mark of the go-live gate for bot1"),
+        ({"schema": 0}, "no mark of the go-live gate"),
+        ({"expires_at": "soon"}, "no mark of the go-live gate"),
+    ],
+)
+def test_a_mark_of_something_else_makes_nothing_live(
+    run: Run, root: Path, told: Path, changes: dict[str, Any], said: str
+) -> None:
+    leave_mark(root, **changes)
+    before = modes(root)
+    refused = run(mode="live", **GIVEN)
+    assert refused["failed"] is True
+    assert said in refused["msg"]
+    assert modes(root) == before
+    assert calls(told) == []
+
+
+def test_a_live_key_is_not_used_on_paper(run: Run, root: Path, told: Path) -> None:
+    run(**LIVE)
+    assert calls(told)[0]["given"]["keys"]["api_key"].startswith("paper_")
+    holding = {str(path) for path in root.rglob("*") if path.is_file() and b"canary-key" in path.read_bytes()}
+    assert holding == set()
+    assert json.loads((root / "env/bot1-exchange/credentials.json").read_text())["secret_key"] != "canary-secret"
+
+
+def test_a_live_key_with_a_paper_exchange_is_refused(run: Run, root: Path, told: Path) -> None:
+    run()
+    file = root / "env/bot1-exchange/credentials.json"
+    live = {"api_key": LIVE["api_key"], "secret_key": LIVE["api_secret"], "passphrase": LIVE["api_passphrase"]}
+    file.write_text(json.dumps(live))
+    refused = run(**LIVE)
+    assert refused["failed"] is True
+    assert "a live key has no business with a paper exchange" in refused["msg"]
+    assert "canary" not in json.dumps(refused)
+    # Without the vault nobody can tell whose it is: it is not used either.
+    assert run()["changed"] is True
+    assert json.loads(file.read_text())["api_key"].startswith("paper_")
+
+
+def test_a_paper_key_is_refused_live(run: Run, root: Path, told: Path) -> None:
+    leave_mark(root)
+    refused = run(mode="live", **GIVEN)
+    assert refused["failed"] is True
+    assert "bot_api_key was made for a paper exchange" in refused["msg"]
+    assert calls(told) == []
+
+
+def test_a_rehearsals_mark_is_for_a_paper_key_alone(run: Run, root: Path, told: Path) -> None:
+    leave_mark(root, profile="rehearsal")
+    refused = run(mode="live", **LIVE)
+    assert refused["failed"] is True
+    assert "rehearsal" in refused["msg"]
+    assert calls(told) == []
+    assert run(mode="live", **GIVEN)["changed"] is True
+
+
+def test_back_on_paper_the_live_keystore_stays_until_the_market_is_left(run: Run, root: Path, told: Path) -> None:
+    leave_mark(root)
+    run(mode="live", **LIVE)
+    before = (root / "data/bot1/conf/connectors/bitget.yml").read_text()
+    back = run(**LIVE)
+    assert (back["changed"], back["traded_with_money"]) == (False, True)
+    assert (root / "data/bot1/conf/connectors/bitget.yml").read_text() == before
+    (root / "env/bot1/golive.json").unlink()
+    after = run(**LIVE)
+    assert (after["changed"], after["traded_with_money"]) == (True, False)
+    assert calls(told)[-1]["given"]["keys"]["api_key"].startswith("paper_")
 
 
 def test_a_link_in_the_place_of_a_secret_is_not_followed(run: Run, root: Path, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from plugins.module_utils.bot_health import HEADER, Bot, judge, strangers, table, unknown
+from plugins.module_utils.bot_health import HEADER, Bot, firing, judge, strangers, table, unknown
 from plugins.module_utils.csv_rows import count_rows, last_row
 from tests.controller import KEY, ROOT_PLAYBOOK, bot, command, write_inventory
 
@@ -40,10 +40,11 @@ def found(
     row: dict[str, str] | None = None, instance: str = "bot1_a", **containers: dict[str, Any] | None
 ) -> dict[str, Any]:
     """What the module found of bot1; a container that is ``None`` is not there."""
-    both = {"bot": container(), "exchange": container(), **containers}
-    names = {"bot": "hbot-bot1", "exchange": "hbot-bot1-exchange"}
+    both = {"bot": container(), "exchange": container(), "watchdog": container(), **containers}
+    names = {"bot": "hbot-bot1", "exchange": "hbot-bot1-exchange", "watchdog": "hbot-bot1-watchdog"}
     return {
         "now": NOW,
+        "latches": {},
         "containers": {names[key]: value for key, value in both.items() if value is not None},
         "books": {"bot1": {instance: {"minute": row, "fill": {"ts": "2026-02-02T02:00:00.000Z"}, "fills": 3}}},
     }
@@ -93,6 +94,13 @@ def test_states(variant: str, state: str, reasons: str, well: bool) -> None:
         (found(minute(), bot=container(state="exited", exit_code=137)), "exited (exit code 137)"),
         (found(minute(), bot=container(state="exited", oom_killed=True)), "killed for want of memory"),
         (found(minute(), bot=container(health="unhealthy")), "its container is unhealthy"),
+        (found(minute(), watchdog=None), "it has no watchdog: run site.yml"),
+        (found(minute(), watchdog=container(state="exited")), "its watchdog is exited"),
+        (found(minute(), watchdog=container(health="unhealthy")), "its watchdog is unhealthy"),
+        (
+            {**found(minute(), bot=container(state="exited", exit_code=137)), "latches": {"bot1": "deaf: for 21 s"}},
+            "it is latched by its watchdog: deaf: for 21 s",
+        ),
         (found(minute(), exchange=None), "its paper exchange has no container"),
         (found(minute(), exchange=container(state="restarting")), "its paper exchange is restarting"),
         (found(minute(), exchange=container(health="unhealthy")), "its paper exchange is unhealthy"),
@@ -197,7 +205,7 @@ def test_the_playbook_prints_the_table_and_its_exit_code_tells(tmp_path: Path, h
     commands.mkdir()
     (commands / "docker").write_text(DOCKER)
     (commands / "docker").chmod(stat.S_IRWXU)
-    names = {"hbot-bot1": health, "hbot-bot1-exchange": "healthy"}
+    names = {"hbot-bot1": health, "hbot-bot1-exchange": "healthy", "hbot-bot1-watchdog": "healthy"}
     (commands / "inspect.json").write_text(json.dumps([inspected(*pair) for pair in names.items()]))
     logs = tmp_path / "hbot" / "data" / "bot1" / "logs" / "epp_v24" / "bot1_a"
     logs.mkdir(parents=True)
@@ -231,3 +239,22 @@ def test_a_mistake_in_a_file_does_not_hide_how_the_bots_are(tmp_path: Path) -> N
     run = command("ansible-playbook", "-i", str(inventory), "status.yml")
     assert "bot2 on vps9: there is no VPS 'vps9'" in run.output
     assert "bot1  vps1  paper" in run.output
+
+
+def test_firing_alerts_are_shown_the_gravest_first_and_a_bot_sees_its_own() -> None:
+    alerts = [
+        {"name": "HighCpuUsage", "severity": "warning", "bot": "", "summary": "vps1 uses 95% of its CPU."},
+        {
+            "name": "ContainerDown",
+            "severity": "critical",
+            "bot": "bot1",
+            "summary": "hbot-bot1 should run, and does not.",
+        },
+    ]
+    lines = [
+        "critical: ContainerDown: hbot-bot1 should run, and does not.",
+        "warning: HighCpuUsage: vps1 uses 95% of its CPU.",
+    ]
+    assert firing({"alerts": alerts}, None) == lines
+    assert firing({"alerts": alerts}, "bot1") == lines[:1]
+    assert firing({}, None) == []

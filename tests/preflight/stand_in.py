@@ -42,4 +42,5 @@ def stand_in(directory: Path, system: str = "ubuntu 24.04 Ubuntu 24.04.1 LTS", m
         "ansible_connection": "local",
         "ansible_python_interpreter": str(python),
         "host_access_authorized_keys": [KEY],
+        "monitoring_grafana_password": "example",
     }

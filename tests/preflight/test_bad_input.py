@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.controller import ROOT, Run, bot, command, vps, write_inventory
+from tests.controller import ROOT, Run, Way, bot, command, vps, write_inventory
 
 Inventory = Callable[..., Path]
 
@@ -135,6 +135,12 @@ CASES: dict[str, tuple[dict[str, Any], str, str, str]] = {
         "docs/parameters.md",
         "did you mean refresh_s?",
     ),
+    "own files that are not there": (
+        {"bots__bot1": bot("bot1", bot_files="nowhere", bot_script={"script_file_name": "own_x.py"})},
+        "bots/bot1.yml:7: bot_files: ",
+        "a relative path stands beside the inventory's directory",
+        "nowhere: there is no such directory, or no file in it",
+    ),
     "a value that its role would refuse": (
         {"group_vars__bots": {"paper_exchange_market": "bitgt"}},
         "group_vars/bots.yml:1: paper_exchange_market: ",
@@ -143,7 +149,7 @@ CASES: dict[str, tuple[dict[str, Any], str, str, str]] = {
     ),
     "a value of the wrong type": (
         {"hosts": vps(host_base_swap_mb="plenty")},
-        "hosts.yml:9: host_base_swap_mb: 'plenty' is no whole number",
+        "hosts.yml:10: host_base_swap_mb: 'plenty' is no whole number",
         "docs/inventory.md",
         "host_base_swap_mb",
     ),
@@ -214,10 +220,12 @@ WRONG = {"int": "many", "float": "much", "bool": "perhaps", "dict": "no mapping"
 """By type, a value that it cannot be taken for."""
 
 
-def wrong_values(roles: str) -> dict[str, Any]:
+def wrong_values(*, of_machines: bool) -> dict[str, Any]:
     """A wrong value for every variable of some roles that a specification gives choices or a type that can be wrong."""
     options: dict[str, dict[str, Any]] = {}
-    for file in (ROOT / "roles").glob(f"{roles}/meta/argument_specs.yml"):
+    for file in (ROOT / "roles").glob("*/meta/argument_specs.yml"):
+        if file.parents[1].name.startswith(("host_", "monitoring")) is not of_machines:
+            continue
         options |= yaml.safe_load(file.read_text())["argument_specs"]["main"].get("options", {})
     elsewhere = bot("bot1")["bots"]["hosts"]["bot1"].keys() | vps()["vps"]["hosts"]["vps1"].keys()
     own = {key: option for key, option in options.items() if key not in elsewhere and not key.startswith("hbot_")}
@@ -228,11 +236,11 @@ def wrong_values(roles: str) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize("roles", ["host_*", "[!h]*"], ids=["a VPS's", "a bot's"])
-def test_every_specified_variable_is_checked_before_its_role_would(inventory: Inventory, roles: str) -> None:
-    values = wrong_values(roles)
+@pytest.mark.parametrize("of_machines", [True, False], ids=["a VPS's", "a bot's"])
+def test_every_specified_variable_is_checked_before_its_role_would(inventory: Inventory, of_machines: bool) -> None:
+    values = wrong_values(of_machines=of_machines)
     assert len(values) > 5
-    run = site(inventory(**{"group_vars__vps" if roles == "host_*" else "group_vars__bots": values}))
+    run = site(inventory(**{"group_vars__vps" if of_machines else "group_vars__bots": values}))
     assert run.code != 0
     blamed = {problem.split(": ")[1].partition(".")[0] for problem in run.problems}
     assert values.keys() - blamed == set(), run.output
@@ -308,3 +316,26 @@ def test_a_single_encrypted_value_without_its_password(inventory: Inventory, pas
     run = site(inventory(host_vars__bot1=value))
     assert run.code != 0
     assert "host_vars/bot1.yml:1: bot_api_key: it is encrypted, and no vault password was given" in run.problems[0]
+
+
+LENIENT = Way("site.yml", ROOT, "", ".yml", {"ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "false"})
+"""Without the checkout's ansible.cfg Ansible goes on without a file that it cannot read."""
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        ("bots:\n  hosts:\n    bot2: {bot_vps: vps1\n", "YAML parsing failed"),
+        ("- bot2\n", "it holds a"),
+    ],
+    ids=["broken YAML", "no mapping"],
+)
+def test_a_file_that_ansible_would_skip(inventory: Inventory, content: str, why: str) -> None:
+    directory = inventory(bots__bot2=content)
+    run = LENIENT.run("site", directory)
+    assert run.code != 0
+    (problem,) = run.problems
+    assert problem.startswith(f"{directory}/bots/bot2.yml: all its hosts: ")
+    assert why in problem
+    assert "correct that file, or move it out of the inventory" in problem
+    assert "Connection refused" not in run.output

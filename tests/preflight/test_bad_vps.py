@@ -79,7 +79,7 @@ def test_more_bots_than_the_vps_has_memory_for(inventory: Callable[..., Path]) -
     directory = inventory({"vps1": SMALL}, bots__bot2=bot("bot2"), bots__bot3=bot("bot3", bot_memory_mb=512))
     problem = refused(site(directory), directory)
     assert problem.startswith("bots/bot1.yml:3, bots/bot2.yml:3, bots/bot3.yml:3: bot_memory_mb: ")
-    assert "(bot1 1280, bot2 1280, bot3 768) and vps_reserved_memory_mb (1024) want 4352 MiB" in problem
+    assert "(bot1 1344, bot2 1344, bot3 832) and vps_reserved_memory_mb (1024) want 4544 MiB" in problem
     assert "it has 3900" in problem
     assert (
         "Fix: a bigger VPS, fewer bots on this one (bot_vps, bot_enabled: false), or a lower bot_memory_mb" in problem
@@ -88,14 +88,14 @@ def test_more_bots_than_the_vps_has_memory_for(inventory: Callable[..., Path]) -
 
 def test_a_limited_run_counts_the_memory_of_all_bots(inventory: Callable[..., Path]) -> None:
     directory = inventory({"vps1": SMALL}, bots__bot2=bot("bot2", bot_memory_mb=4000))
-    assert "bot2 4256" in refused(site(directory, "--limit", "bot1"), directory)
+    assert "bot2 4320" in refused(site(directory, "--limit", "bot1"), directory)
 
 
 def test_a_live_bot_that_has_not_passed_the_gate(inventory: Callable[..., Path]) -> None:
     secrets = dict.fromkeys(("bot_password", "bot_api_key", "bot_api_secret", "bot_api_passphrase"), "told")
     directory = inventory({"vps1": {}}, bots__bot1=bot("bot1", bot_mode="live", **secrets))
     problem = refused(site(directory), directory)
-    assert problem.startswith("bots/bot1.yml:5: bot_mode: bot1 is live here, but its VPS has no mark of the go-live")
+    assert problem.startswith("bots/bot1.yml:5: bot_mode: bot1 is live here, but it has no mark of the go-live gate")
     assert "Fix: bot_mode: paper" in problem
 
 

@@ -37,10 +37,12 @@ BOT: Mapping[str, Any] = {
     "bot_image": "hummingbot/hummingbot:version-2.16.0",
     "bot_memory_mb": 1024,
     "paper_exchange_memory_mb": 256,
+    "watchdog_memory_mb": 64,
 }
 VPS: Mapping[str, Any] = {
     "host_access_user": "ops",
     "host_access_authorized_keys": [KEY],
+    "monitoring_grafana_password": "example",
     "vps_reserved_memory_mb": 1024,
 }
 SURVEY = Survey(
@@ -51,7 +53,7 @@ SURVEY = Survey(
     cpus=4,
     disk_gb=77,
     systemd=True,
-    passed_the_gate=(),
+    golive_marks={},
     clock_offset_s=0.2,
     clock_uncertainty_s=0.3,
 )
@@ -333,7 +335,7 @@ def survey(**changes: Any) -> Survey:
 
 def test_memory_is_summed_over_the_bots_of_a_vps() -> None:
     bots = [bot("bot1"), bot("bot2"), bot("bot3", bot_mode="live")]
-    wanted = 1024 + 2 * (1024 + 256) + 1024
+    wanted = 1024 + 2 * (1024 + 256 + 64) + 1024 + 64
     assert check_vps(vps(), bots, survey(memory_mb=wanted)) == ()
     problem = only(list(check_vps(vps(), bots, survey(memory_mb=wanted - 1))))
     assert problem.variable == "bot_memory_mb"
@@ -371,9 +373,72 @@ def test_a_machine_without_systemd_is_refused() -> None:
     assert "systemd" in str(only(list(check_vps(vps(), [], survey(systemd=False)))))
 
 
-def test_a_live_bot_needs_the_gates_mark_on_its_vps() -> None:
-    problem = only(list(check_gate([bot(bot_mode="live")], SURVEY)))
+def test_a_live_bot_needs_what_the_gate_let_through() -> None:
+    live = bot(bot_mode="live")
+    problem = only(list(check_gate([live, bot()], lambda _: "its confirmation ended")))
     assert problem.variable == "bot_mode"
-    assert problem.fix == "bot_mode: paper"
-    assert check_gate([bot(bot_mode="live")], survey(passed_the_gate=["bot1"])) == ()
-    assert check_gate([bot()], SURVEY) == ()
+    assert problem.wrong == "bot1 is live here, but its confirmation ended"
+    assert problem.fix == "bot_mode: paper, or golive.yml for this bot"
+    assert check_gate([live], lambda _: "") == ()
+
+
+@pytest.mark.parametrize("password", [None, "", "  "])
+def test_a_grafana_without_a_password_is_refused(password: str | None) -> None:
+    problem = only(problems(vps(monitoring_grafana_password=password)))
+    assert problem.variable == "monitoring_grafana_password"
+    assert problems(vps(monitoring_grafana_password=password, monitoring_enabled=False)) == []
+
+
+WEBHOOK = {"name": "hook", "type": "webhook"}
+
+
+@pytest.mark.parametrize(
+    ("receivers", "secrets", "wrong"),
+    [
+        ("hook", {}, "is no list of receivers"),
+        ([{"name": "hook", "type": "pigeon"}], {}, "hook: 'pigeon' is no kind of receiver"),
+        ([{"name": "chat", "type": "slack"}], {"chat": "u"}, "chat: channel missing"),
+        ([WEBHOOK], {}, "the webhook receiver 'hook' has no secret"),
+        ([WEBHOOK], {"hook": " "}, "the webhook receiver 'hook' has no secret"),
+        ([WEBHOOK, WEBHOOK], {"hook": "u"}, "'hook' is there twice"),
+        ([WEBHOOK | {"severities": ["loud"]}], {"hook": "u"}, "severity 'loud' is unknown"),
+        ([WEBHOOK], {"hook": "u", "hok": "u"}, "'hok' is no receiver"),
+        ([{"name": "../x", "type": "webhook"}], {}, "'../x' is no receiver's name"),
+    ],
+)
+def test_receivers_that_could_not_work_are_refused(receivers: Any, secrets: Any, wrong: str) -> None:
+    found = problems(vps(monitoring_receivers=receivers, monitoring_receiver_secrets=secrets))
+    assert wrong in report(found)
+    assert "monitoring_receiver" in found[0].variable
+
+
+@pytest.mark.parametrize(
+    ("thresholds", "wrong"),
+    [
+        ({"turnover_ratio": 1000}, "1000 is out of range"),
+        ({"turnover_ratio": -1}, "-1 is out of range"),
+        ({"turnover_ratio": "much"}, "'much' is no number"),
+        ({"turnover": 2}, "there is no such threshold"),
+        (["turnover_ratio"], "is no mapping"),
+    ],
+)
+def test_thresholds_out_of_range_are_refused(thresholds: Any, wrong: str) -> None:
+    problem = only(problems(vps(monitoring_thresholds=thresholds)))
+    assert wrong in problem.wrong
+    assert problem.variable.startswith("monitoring_thresholds")
+
+
+def test_two_live_bots_with_one_key_are_refused() -> None:
+    def live(name: str, key: str, mode: str = "live") -> Host:
+        return bot(
+            name,
+            bot_mode=mode,
+            **dict.fromkeys(("bot_password", "bot_api_secret", "bot_api_passphrase"), "told") | {"bot_api_key": key},
+        )
+
+    problem = only(problems(live("bot1", "bg_one"), live("bot2", "bg_one")))
+    assert problem.variable == "bot_api_key"
+    assert problem.wrong == "bot1 is live with the same key, and so on the same account"
+    assert "bg_one" not in str(problem)
+    assert problems(live("bot1", "bg_one"), live("bot2", "bg_two")) == []
+    assert problems(live("bot1", "bg_one"), live("bot2", "bg_one", "paper")) == []

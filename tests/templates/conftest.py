@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import base64
+import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -13,7 +16,10 @@ from ansible.plugins.loader import init_plugin_loader
 from ansible.template import Templar, trust_as_template
 
 ROOT = Path(__file__).parents[2]
-ROLES = ("epp", "paper_exchange", "bot")
+MARK = {"max_notional_quote": 200, "profile": "money", "network": "hbot-trading", "exchange": {}}
+"""What the go-live gate left, if the bot is live; a test may change it."""
+
+ROLES = ("epp", "paper_exchange", "watchdog", "bot")
 
 Render = Callable[[str], Any]
 RenderFor = Callable[..., Render]
@@ -34,17 +40,20 @@ def render_for() -> RenderFor:
     }
     constants = {key: value for role in ROLES for key, value in load(ROOT / "roles" / role / "vars/main.yml").items()}
 
-    def for_bot(name: str, **inventory: Any) -> Render:
+    def for_bot(name: str, mark: Mapping[str, Any] = MappingProxyType({}), **inventory: Any) -> Render:
         variables = {
             **defaults,
             **shared,
             "bot_mode": "paper",
             "bot_variant": "a",
+            "ansible_search_path": [str(ROOT / "roles/bot")],
             **inventory,
             **constants,
             "inventory_hostname": name,
-            "ansible_search_path": [str(ROOT / "roles/bot")],
+            "ansible_inventory_sources": [str(ROOT / "inventories/example")],
             "__bot_keystore": {"fingerprint": "0123456789abcdef"},
+            "__watchdog_mark": {"content": base64.b64encode(json.dumps({**MARK, **mark}).encode()).decode()},
+            "__bot_latch": {"stat": {"exists": False}},
         }
         templar = Templar(loader=loader, variables=variables)
         return lambda expression: templar.template(trust_as_template("{{ " + expression + " }}"))

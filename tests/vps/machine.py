@@ -14,11 +14,13 @@ from typing import Any
 
 import testinfra
 
+from embedded_vps import layout
+
 ROOT = Path(__file__).resolve().parents[2]
 KEYS = ROOT / "build" / "embedded_vps"
 INVENTORY = ROOT / "inventories" / "demo"
-VPS_ADDRESS = "198.51.100.10"
-VPS_ADDRESS_V6 = "2001:db8:51:100::10"
+VPS_ADDRESS = str(layout.VPS.v4)
+VPS_ADDRESS_V6 = str(layout.VPS.v6)
 OPERATOR = "ops"
 
 
@@ -126,6 +128,11 @@ class Vps:
         names = self.run("docker ps --format '{{.Names}}'").split()
         return {name: self.container(name) for name in names}
 
+    def until_bots_are_well(self, timeout_s: float) -> None:
+        """Wait for bot1 and bot2 to be healthy."""
+        containers = ("hbot-bot1", "hbot-bot2")
+        wait_until("both bots are well", lambda: {self.health(name) for name in containers} == {"healthy"}, timeout_s)
+
     def health(self, name: str) -> str:
         """Docker's health word for a container, `missing` when there is none."""
         result = self.host.run(f"docker inspect -f '{{{{.State.Health.Status}}}}' {name}")
@@ -145,6 +152,9 @@ class Vps:
         """Take a bot that a test added off the VPS again."""
         compose = f"docker compose -p hbot -f /opt/hbot/compose/{bot}.yml --profile '*'"
         self.run(f"{compose} down --timeout 90 2>&1")
+        self.run(f"systemctl disable --now hbot-latch@{bot}.path 2>&1")
+        self.run(f"rm -rf /opt/hbot/watchdog/*/{bot} /opt/hbot/watchdog/*/{bot}.json /opt/hbot/env/{bot}-watchdog")
+        self.run(f"rm -f /opt/hbot/monitoring/targets/bots/{bot}.json")
         self.run(
             f"rm -rf /opt/hbot/compose/{bot}.yml /opt/hbot/data/{bot} /opt/hbot/env/{bot} /opt/hbot/env/{bot}-exchange"
         )

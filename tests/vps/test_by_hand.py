@@ -1,6 +1,8 @@
 """The quick-reference commands of the original, typed on the VPS, do what they did there."""
 
-from tests.vps.machine import Vps, wait_until
+import re
+
+from tests.vps.machine import ROOT, Vps, wait_until
 
 COMPOSE = "cd /opt/hbot/compose && docker compose --env-file ../env/.env"
 
@@ -23,6 +25,37 @@ def test_one_bot_is_stopped_and_started(vps: Vps) -> None:
         name: before[name] for name in before if name != "hbot-bot1"
     }
     wait_until("bot1 is healthy", lambda: vps.health("hbot-bot1") == "healthy", timeout_s=180)
+
+
+def commands_that_work() -> list[str]:
+    """Those of compose in the page that says what became of the original's commands."""
+    rows = re.findall(r"^\| `(docker compose [^`]+)` \| works", (ROOT / "docs/bots.md").read_text(), re.MULTILINE)
+    assert len(rows) >= 5
+    return rows
+
+
+def test_what_the_page_says_to_work_works_as_the_original_typed_it(vps: Vps) -> None:
+    names = set(vps.containers())
+    for command in commands_that_work():
+        # Following a log does not end by itself.
+        typed = f"timeout 3 {command} || test $? = 124" if " -f " in command else command
+        vps.run(f"cd /opt/hbot/compose && ({typed}) 2>&1")
+    vps.run(f"{COMPOSE} --profile multi up -d 2>&1")
+    assert set(vps.containers()) == names
+    vps.until_bots_are_well(240)
+
+
+def test_the_vps_itself_says_how_its_bots_are(vps: Vps) -> None:
+    header, *lines = vps.run("/opt/hbot/scripts/status.sh").splitlines()
+    assert header.split()[:3] == ["BOT", "VPS", "MODE"]
+    assert {"bot1", "bot2"} <= {line.split()[0] for line in lines if line}
+    assert vps.run("/opt/hbot/scripts/health_check.sh") == ""
+    vps.run("docker stop hbot-bot2")
+    said = vps.run("/opt/hbot/scripts/health_check.sh; echo exit code $?")
+    vps.run("docker start hbot-bot2")
+    assert said.splitlines()[0].startswith("bot2: its container is exited")
+    assert "exit code 2" in said
+    wait_until("bot2 is healthy", lambda: vps.health("hbot-bot2") == "healthy", timeout_s=180)
 
 
 def test_the_logs_say_what_the_bot_does(vps: Vps) -> None:

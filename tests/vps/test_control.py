@@ -1,4 +1,4 @@
-"""The operator's word reaches a running bot: pause, resume, kill and reset, stop, start and restart."""
+"""The operator's word reaches a running bot: pause, resume and reset, stop, start and restart."""
 
 import csv
 import io
@@ -29,15 +29,20 @@ def quoting(vps: Vps) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("quoting")
-@pytest.mark.parametrize(
-    ("action", "end", "state"), [("pause", "resume", "soft_pause"), ("kill", "reset", "hard_stop")]
-)
-def test_it_ends_the_quoting_and_its_opposite_ends_that(vps: Vps, action: str, end: str, state: str) -> None:
-    said = control(action)
+def test_a_pause_ends_the_quoting_and_resume_ends_that(vps: Vps) -> None:
+    said = control("pause")
     assert said.code == 0, said.output
     wait_until("no order is open", lambda: vps.exchange("bot1", "orders") == [], timeout_s=30)
-    wait_until(f"the minute row says {state}", lambda: minute(vps)["state"] == state, timeout_s=90)
-    assert control(end).code == 0
+    wait_until("the minute row says soft_pause", lambda: minute(vps)["state"] == "soft_pause", timeout_s=90)
+    assert control("resume").code == 0
+
+
+@pytest.mark.usefixtures("quoting")
+def test_the_kill_file_latches_the_bot_and_reset_ends_that(vps: Vps) -> None:
+    vps.run("touch /opt/hbot/data/bot1/data/epp_v24/bot1_a/kill")
+    wait_until("no order is open", lambda: vps.exchange("bot1", "orders") == [], timeout_s=30)
+    wait_until("the minute row says hard_stop", lambda: minute(vps)["state"] == "hard_stop", timeout_s=90)
+    assert control("reset").code == 0
 
 
 @pytest.mark.usefixtures("quoting")

@@ -38,12 +38,12 @@ def addresses(vps: Vps, container: str) -> list[str]:
 def forbidden(vps: Vps) -> list[str]:
     """Everything that a paper bot must not reach, each known to answer somebody else."""
     gateways = vps.run("ip -4 -o addr show | awk '{print $4}' | cut -d/ -f1").split()
-    vps.run("systemd-run --unit=isolation-listener --collect python3 -m http.server 9090 --bind 0.0.0.0")
+    vps.run("systemd-run --unit=isolation-listener --collect python3 -m http.server 8088 --bind 0.0.0.0")
     others = [
         *addresses(vps, "hbot-bot2"),
         *addresses(vps, "hbot-bot2-exchange"),
     ]
-    targets = [f"{address}:{port}" for address in gateways if address != "127.0.0.1" for port in (22, 9090)]
+    targets = [f"{address}:{port}" for address in gateways if address != "127.0.0.1" for port in (22, 8088)]
     targets += [f"{address}:443" for address in others]
     targets += ["198.51.100.66:22", "198.51.100.5:5000", "1.1.1.1:443"]
     return targets
@@ -52,7 +52,7 @@ def forbidden(vps: Vps) -> list[str]:
 def test_a_paper_bot_reaches_its_exchange_and_nothing_else(vps: Vps, forbidden: list[str]) -> None:
     allowed = ["api.bitget.com:443", "ws.bitget.com:443"]
     try:
-        assert vps.fetch(f"http://{VPS_ADDRESS}:9090/") != ""
+        assert vps.fetch(f"http://{VPS_ADDRESS}:8088/") != ""
         reached = reached_from(vps, "hbot-bot1", [*allowed, *forbidden])
     finally:
         vps.run("systemctl stop isolation-listener")

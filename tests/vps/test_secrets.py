@@ -21,7 +21,7 @@ bots:
       bot_mode: paper
       bot_variant: d
       bot_password: {PASSWORD}
-      bot_api_key: bg_canary
+      bot_api_key: paper_canary
       bot_api_secret: {API_SECRET}
       bot_api_passphrase: canarypassphrase
 """

@@ -1,0 +1,388 @@
+"""Alerts that real faults cause arrive at a receiver within the promised time, and end when the fault does.
+
+The faults of a round are caused at once, and each is mended as soon as it has been told. `HBOT_ALERT_FAULTS=all` goes
+through every round, a round's name through that one; otherwise the quick one is.
+"""
+
+import json
+import math
+import os
+import re
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from embedded_vps import layout, small_disk
+from tests.vps.machine import INVENTORY, ROOT, Vps, run_playbook, wait_until
+
+BOT1 = "/opt/hbot/data/bot1"
+LOG = f"{BOT1}/logs/logs_v2_epp_v2_4_bot_a.log"
+REPOSITORY = "/opt/hbot/backups/repository"
+
+PROCESSES = "$(docker top hbot-bot2 -o pid | tail -n +2)"
+"""Of bot2: the first is Docker's own init, whose stop alone would stop nobody."""
+BACKUP = "/opt/hbot/scripts/backup.sh bot2"
+
+SILENT_LOG_S, STALE_ORDER_S, BACKUP_AGE_S = 60, 240, 300
+"""Thresholds of the inventory that the VPS is converged from here, so that nobody waits for a day."""
+
+DELIVERY_S = 45.0
+"""A scrape and an evaluation, a quarter of a minute each, and 10 s in which Alertmanager gathers: docs/alerts.md."""
+FACTS_S, MINUTE_ROW_S, PROBE_S = 40.0, 65.0, 30.0
+"""How often containers are looked at, a bot writes down how it is, and the exchange is asked; at most."""
+CHANGES_S = 60.0
+"""Alertmanager tells changes of what it told once a minute."""
+
+
+class Receiver:
+    """A server on this machine that takes what Alertmanager sends, and stands in for the exchange's public API."""
+
+    def __init__(self) -> None:
+        self.taken: list[tuple[float, dict[str, Any]]] = []
+        """When each alert came, and the alert."""
+        self.takes = True
+        self.exchange_answers = True
+        receiver = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self._end(200 if receiver.exchange_answers else 503)
+
+            def do_POST(self) -> None:
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                if receiver.takes:
+                    receiver.taken += [(time.time(), alert) for alert in body["alerts"]]
+                self._end(200 if receiver.takes else 500)
+
+            def _end(self, status: int) -> None:
+                self.send_response(status)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (the base class's name)
+                pass
+
+        self.server = ThreadingHTTPServer((str(layout.GATEWAY.v4), 0), Handler)
+        self.url = f"http://{layout.GATEWAY.v4}:{self.server.server_port}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def seconds_until(self, promise: "Promise", status: str, moment: float) -> float:
+        """From a moment to the first message of what began, or ended, after it; infinite when there is none."""
+        wanted = {"alertname": promise.alert} | promise.labels
+        for at, alert in self.taken:
+            changed = datetime.fromisoformat(alert["startsAt" if status == "firing" else "endsAt"]).timestamp()
+            if alert["status"] == status and changed >= moment and wanted.items() <= alert["labels"].items():
+                return at - moment
+        return math.inf
+
+
+@dataclass(frozen=True)
+class Promise:
+    """An alert that a fault causes."""
+
+    alert: str
+    labels: dict[str, str]
+    within_s: float
+    """From the fault to the message."""
+    ends_within_s: float
+    """From the fault's end to the message of that."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What is done to the VPS, what undoes it, and what is told of it."""
+
+    promises: tuple[Promise, ...]
+    cause: Callable[[Vps, Receiver], object]
+    mend: Callable[[Vps, Receiver], object]
+
+
+def of_exchange(answers: bool) -> Callable[[Vps, Receiver], object]:
+    """Let the exchange's API answer, or not."""
+    return lambda _, receiver: setattr(receiver, "exchange_answers", answers)
+
+
+def on_vps(command: str) -> Callable[[Vps, Receiver], object]:
+    """Run a command on the VPS."""
+    return lambda vps, _: vps.run(command)
+
+
+def reset(bot: str) -> Callable[[Vps, Receiver], object]:
+    """Let the exchange cancel again, and take the bot's hard stop away as its operator does."""
+
+    def mend(vps: Vps, _receiver: Receiver) -> None:
+        vps.exchange(bot, "fault", "clear")
+        run = run_playbook("control.yml", "-e", f"bot={bot}", "-e", "action=reset", "-e", "reason='a test'")
+        assert run.code == 0, run.output
+
+    return mend
+
+
+def refuse_cancels(vps: Vps, _receiver: Receiver) -> None:
+    """Let the exchange keep the orders that the bot has."""
+    wait_until("bot1 has orders", lambda: bool(vps.exchange("bot1", "orders")), 120)
+    vps.exchange("bot1", "fault", "set", "refuse-cancel")
+
+
+def fill_small_disk(vps: Vps, _receiver: Receiver) -> None:
+    """Give the VPS a disk of its own, and fill it."""
+    small_disk.attach()
+    vps.run(f"! dd if=/dev/zero of={small_disk.MOUNT_POINT}/full bs=1M 2>/dev/null")
+
+
+def cable(state: str) -> Callable[[Vps, Receiver], object]:
+    """Plug bot2's network cable in or out, at the VPS's end of it."""
+    number = "$(docker exec hbot-bot2 cat /sys/class/net/eth0/iflink)"
+    name = f'$(ip -o link | sed -n "s/^{number}: \\([^@:]*\\).*/\\1/p")'
+    return on_vps(f"ip link set {name} {state}")
+
+
+QUICK = {
+    "a container is killed": Fault(
+        (
+            Promise(
+                "ContainerDown",
+                {"bot": "bot2", "name": "hbot-bot2"},
+                FACTS_S + 30 + DELIVERY_S,
+                FACTS_S + DELIVERY_S + CHANGES_S,
+            ),
+        ),
+        on_vps("docker kill hbot-bot2"),
+        on_vps("docker start hbot-bot2"),
+    ),
+    "a backup fails": Fault(
+        (
+            Promise(
+                "BackupFailed",
+                {"set": "bot2", "repository": "local"},
+                60 + DELIVERY_S,
+                DELIVERY_S + CHANGES_S,
+            ),
+        ),
+        on_vps(f"mv {REPOSITORY} {REPOSITORY}.moved; ! {BACKUP}"),
+        on_vps(f"mv {REPOSITORY}.moved {REPOSITORY}; {BACKUP}"),
+    ),
+}
+SLOW = {
+    "a log is silent": Fault(
+        (Promise("BotLogSilent", {"bot": "bot1"}, SILENT_LOG_S + 60 + DELIVERY_S, DELIVERY_S + CHANGES_S),),
+        # What Hummingbot goes on writing to is no file of its logs any more.
+        on_vps(f"mv {LOG} {LOG}.moved && cp -p {LOG}.moved {LOG}"),
+        on_vps(f"mv {LOG}.moved {LOG}"),
+    ),
+    "the exchange's API does not answer": Fault(
+        (
+            Promise(
+                "ExchangeApiDown",
+                {"severity": "critical"},
+                PROBE_S + 120 + DELIVERY_S,
+                PROBE_S + DELIVERY_S + CHANGES_S,
+            ),
+        ),
+        of_exchange(answers=False),
+        of_exchange(answers=True),
+    ),
+    # Its check fails once the last minute row is 150 s old; Docker wants three failures, half a minute apart.
+    "a bot is frozen": Fault(
+        (
+            Promise(
+                "ContainerUnhealthy",
+                {"bot": "bot2", "name": "hbot-bot2"},
+                150 + 3 * 40 + FACTS_S + 60 + DELIVERY_S,
+                MINUTE_ROW_S + 40 + FACTS_S + DELIVERY_S + CHANGES_S,
+            ),
+        ),
+        on_vps(f"kill -STOP {PROCESSES}"),
+        on_vps(f"kill -CONT {PROCESSES}"),
+    ),
+    "a small disk is filled": Fault(
+        (Promise("DiskAlmostFull", {"mountpoint": small_disk.MOUNT_POINT}, 300 + DELIVERY_S, DELIVERY_S + CHANGES_S),),
+        fill_small_disk,
+        lambda _vps, _receiver: small_disk.detach(),
+    ),
+}
+LONG = {
+    "cancels are refused, so that orders get stale": Fault(
+        (
+            # A misplaced order is replaced within two minutes. A cancel is repeated after 10 s, then every 5 s.
+            Promise(
+                "BotCancelsFail",
+                {"bot": "bot1"},
+                120 + 20 + MINUTE_ROW_S + 60 + DELIVERY_S,
+                MINUTE_ROW_S + DELIVERY_S + CHANGES_S,
+            ),
+            Promise(
+                "BotOrdersStale",
+                {"bot": "bot1"},
+                STALE_ORDER_S + MINUTE_ROW_S + 300 + DELIVERY_S,
+                MINUTE_ROW_S + DELIVERY_S + CHANGES_S,
+            ),
+        ),
+        refuse_cancels,
+        reset("bot1"),
+    ),
+    # A bot looks at the clock once a minute, and believes the median of five looks.
+    "the exchange's clock is moved": Fault(
+        (
+            Promise(
+                "BotClockSkewed",
+                {"bot": "bot1"},
+                3 * 60 + MINUTE_ROW_S + 120 + DELIVERY_S,
+                3 * 60 + MINUTE_ROW_S + DELIVERY_S + CHANGES_S,
+            ),
+        ),
+        lambda vps, _: vps.exchange("bot1", "fault", "set", "clock-skew", "ms=3000"),
+        lambda vps, _: vps.exchange("bot1", "fault", "clear", "clock-skew"),
+    ),
+    # Three minutes without a byte, for two more.
+    "a bot's network is cut": Fault(
+        (Promise("BotNoNetwork", {"bot": "bot2"}, 180 + 15 + 120 + DELIVERY_S, DELIVERY_S + CHANGES_S),),
+        cable("down"),
+        cable("up"),
+    ),
+    "a backup is skipped": Fault(
+        (
+            Promise(
+                "BackupOld",
+                {"set": "bot2", "repository": "local"},
+                BACKUP_AGE_S + 300 + DELIVERY_S,
+                DELIVERY_S + CHANGES_S,
+            ),
+        ),
+        on_vps(BACKUP),  # after which none runs
+        on_vps(BACKUP),
+    ),
+}
+STOP = {
+    "a bot is driven to a hard stop": Fault(
+        (
+            Promise(
+                "BotHardStop",
+                {"bot": "bot1", "severity": "critical"},
+                MINUTE_ROW_S + 30 + DELIVERY_S,
+                MINUTE_ROW_S + DELIVERY_S + CHANGES_S,
+            ),
+        ),
+        on_vps(f"touch {BOT1}/data/epp_v24/bot1_a/kill"),
+        reset("bot1"),
+    ),
+}
+EXPORTER = {
+    "the bot exporter is stopped": Fault(
+        (Promise("BotExporterDown", {"job": "bot-exporter"}, 60 + DELIVERY_S, DELIVERY_S + CHANGES_S),),
+        on_vps("systemctl stop hbot-bot-exporter"),
+        on_vps("systemctl start hbot-bot-exporter"),
+    ),
+}
+ROUNDS = {"quick": QUICK, "slow": SLOW, "long": LONG, "hard stop": STOP, "without the exporter": EXPORTER}
+WANTED = os.environ.get("HBOT_ALERT_FAULTS", "quick")
+CAUSED = list(ROUNDS) if WANTED == "all" else [WANTED]
+
+
+@pytest.fixture(scope="module")
+def receiver(vps: Vps) -> Iterator[Receiver]:
+    """The VPS sends its alerts to this machine, until the last of these tests."""
+    found = Receiver()
+    run = run_playbook("site.yml", "--limit", "vps1", inventory=told_of(found))
+    assert run.code == 0, run.output
+    yield found
+    run = run_playbook("site.yml", "--limit", "vps1")
+    found.server.shutdown()
+    found.server.server_close()
+    assert run.code == 0, run.output
+    shutil.rmtree(COPY)
+
+
+COPY = ROOT / "build" / "inventory_alerts"
+
+
+def told_of(receiver: Receiver) -> Path:
+    """A copy of the demo's inventory that names the receiver, and asks this machine in the exchange's place."""
+    shutil.rmtree(COPY, ignore_errors=True)
+    shutil.copytree(INVENTORY, COPY, symlinks=True)
+    hosts = COPY / "hosts.yml"
+    told = (
+        f"monitoring_probes: [{receiver.url}/time]\n"
+        "      monitoring_receivers: [{name: hook, type: webhook}]\n"
+        f"      monitoring_receiver_secrets: {{hook: '{receiver.url}/alerts'}}\n"
+        f"      monitoring_thresholds: {{silent_log_seconds: {SILENT_LOG_S}, stale_order_seconds: {STALE_ORDER_S}, "
+        f"backup_age_seconds: {BACKUP_AGE_S}}}"
+    )
+    hosts.write_text(re.sub(r"monitoring_probes: .*", told, hosts.read_text()))
+    return COPY
+
+
+def test_a_test_alert_arrives_and_a_receiver_that_does_not_take_it_is_named(receiver: Receiver) -> None:
+    began = time.time()
+    run = run_playbook("test_alert.yml", inventory=COPY)
+    assert run.code == 0, run.output
+    assert "it arrived at hook" in run.output
+    test_alert = Promise("TestAlert", {"severity": "critical"}, math.inf, math.inf)
+    assert math.isfinite(receiver.seconds_until(test_alert, "firing", began))
+    receiver.takes = False
+    try:
+        run = run_playbook("test_alert.yml", inventory=COPY)
+    finally:
+        receiver.takes = True
+    assert run.code != 0
+    assert "the test alert did not arrive at hook" in run.output
+    assert "unexpected status code 500" in run.output
+
+
+@pytest.mark.parametrize("round_", CAUSED)
+def test_what_goes_wrong_is_told_in_time_and_so_is_its_end(vps: Vps, receiver: Receiver, round_: str) -> None:
+    faults = ROUNDS[round_]
+    vps.until_bots_are_well(240)
+    caused: dict[str, float] = {}
+    mended: dict[str, float] = {}
+    try:
+        for name, fault in faults.items():
+            caused[name] = time.time()
+            fault.cause(vps, receiver)
+        while len(mended) < len(faults):
+            time.sleep(1)
+            for name, fault in faults.items():
+                if name not in mended and (
+                    told(receiver, fault, "firing", caused[name]) or given_up(fault, caused[name])
+                ):
+                    mended[name] = time.time()
+                    fault.mend(vps, receiver)
+    finally:
+        for name in caused.keys() - mended.keys():
+            faults[name].mend(vps, receiver)
+    while not all(told(receiver, fault, "resolved", mended[name]) for name, fault in faults.items()):
+        if all(given_up(fault, mended[name]) for name, fault in faults.items()):
+            break
+        time.sleep(1)
+    late = []
+    for name, fault in faults.items():
+        for promise in fault.promises:
+            told_s = receiver.seconds_until(promise, "firing", caused[name])
+            ended_s = receiver.seconds_until(promise, "resolved", mended[name])
+            said = (
+                f"{name}: {promise.alert} after {told_s:.0f} s of {promise.within_s:.0f}, "
+                f"its end after {ended_s:.0f} s of {promise.ends_within_s:.0f}"
+            )
+            print(said)
+            if told_s > promise.within_s or ended_s > promise.ends_within_s:
+                late.append(said)
+    assert not late, "told too late, or never"
+
+
+def told(receiver: Receiver, fault: Fault, status: str, moment: float) -> bool:
+    """Whether all of a fault's alerts have come, or have ended."""
+    return all(math.isfinite(receiver.seconds_until(promise, status, moment)) for promise in fault.promises)
+
+
+def given_up(fault: Fault, moment: float) -> bool:
+    """Whether what was promised for after a moment is so late that it is waited for no longer."""
+    promised = max(max(promise.within_s, promise.ends_within_s) for promise in fault.promises)
+    return time.time() > moment + promised + 60
