@@ -176,7 +176,7 @@ class Exchange:
         return {str(fill["tradeId"]): fill for fill in self.ctl("fills", "--limit", "100000")}
 
     def request(self, method: str, path: str, body: dict[str, str] | None = None) -> Any:
-        """A signed request, as any other holder of the key would send it."""
+        """A signed request, as any other holder of the key would send it; returns the answer, a refusal too."""
         payload = json.dumps(body) if body else ""
         stamp = str(int(time.time() * 1000))
         digest = hmac.new(KEYS["secret_key"].encode(), (stamp + method + path + payload).encode(), hashlib.sha256)
@@ -188,11 +188,11 @@ class Exchange:
             "Content-Type": "application/json",
         }
         script = (
-            "import json,ssl,sys,urllib.request as u;j=json.load(sys.stdin);"
+            "import http.client,json,ssl,sys;j=json.load(sys.stdin);"
             "c=ssl.create_default_context(cafile='/var/lib/paper_tls/public/ca.pem');"
-            "b=j['body'].encode() or None;"
-            "r=u.Request('https://api.bitget.com'+j['path'],b,j['headers'],method=j['method']);"
-            "print(u.urlopen(r,context=c).read().decode())"
+            "h=http.client.HTTPSConnection('api.bitget.com',context=c);"
+            "h.request(j['method'],j['path'],j['body'] or None,j['headers']);"
+            "print(h.getresponse().read().decode())"
         )
         given = json.dumps({"path": path, "body": payload, "headers": headers, "method": method})
         return json.loads(docker("exec", "-i", self.name, "python", "-c", script, stdin=given))
