@@ -133,7 +133,8 @@ def _need_vps() -> None:
 def _reboot(arguments: argparse.Namespace, console: Console) -> int:
     _need_vps()
     console.say("rebooting the VPS (systemd shuts down, /run and the firewall are gone, systemd boots)")
-    engine.docker("restart", "--time=60", layout.VPS.container, timeout=120)
+    # A machine waits for its units, of which the bots' takes up to three minutes, before it cuts them off.
+    engine.docker("restart", "--time=240", layout.VPS.container, timeout=400)
     _ready(console)
     return 0
 

@@ -208,7 +208,7 @@ def ensure_world(console: Console) -> None:
         )
 
 
-def wait_for_ssh(console: Console, timeout: float = 60) -> None:
+def wait_for_ssh(console: Console, timeout: float = 180) -> None:
     """Wait until sshd answers on both address families, then record the machine's host keys."""
     deadline = time.monotonic() + timeout
     for address in (str(layout.VPS.v4), str(layout.VPS.v6)):
@@ -260,9 +260,9 @@ def _record_host_keys() -> None:
         scratch.replace(layout.KNOWN_HOSTS)
 
 
-def wait_until_booted(timeout: float = 60) -> str:
-    """Wait until systemd has finished booting; returns its verdict (``running``, ``degraded``, …)."""
-    _, verdict, _ = engine.execute(
-        layout.VPS.container, ["systemctl", "is-system-running", "--wait"], timeout=timeout, check=False
-    )
-    return verdict.strip()
+def wait_until_booted(timeout: int = 180) -> str:
+    """Wait until systemd has finished booting; returns its verdict: ``running``, ``degraded``, …; ``starting`` when it
+    is at it for longer than ``timeout`` seconds."""
+    ask = f"timeout {timeout} systemctl is-system-running --wait || systemctl is-system-running"
+    _, verdicts, _ = engine.execute(layout.VPS.container, ["sh", "-c", ask], timeout=timeout + 60, check=False)
+    return verdicts.split()[-1] if verdicts.split() else ""

@@ -108,10 +108,10 @@ def start(beside: str, keys: Sequence[dict[str, str]], start_quote: str, start_b
 
 def authority() -> str:
     """Its certificate authority, once it answers."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while not (ctl("health") or {}).get("healthy"):
         if time.monotonic() > deadline:
-            raise TimeoutError(f"{NAME} is not healthy after 60 s: docker logs {NAME} on the VPS")
+            raise TimeoutError(f"{NAME} is not healthy after 180 s: docker logs {NAME} on the VPS")
         time.sleep(1)
     return on_vps("cat", CA_FILE) + "\n"
 

@@ -65,7 +65,7 @@ def ensure_running(console: Console) -> None:
         )
     elif found["State"]["Status"] != "running":
         engine.docker("start", layout.REGISTRY.container)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while _request("/v2/")[0] != http.client.OK:
         if time.monotonic() > deadline:
             log = engine.docker("logs", "--tail=5", layout.REGISTRY.container, check=False)
