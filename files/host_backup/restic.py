@@ -117,7 +117,8 @@ class Repository:
         :raises BackupError: the repository cannot be read.
         """
         wanted = ["--host", set_name] if set_name else []
-        run = self._run("snapshots", "--json", *wanted)
+        # Whoever only wants to see them, ahead of a rollback, is not kept out by a backup that reads everything back.
+        run = self._run("snapshots", "--no-lock", "--json", *wanted)
         self._check(run, "cannot be listed")
         found = []
         for one in json.loads(run.stdout) or []:
