@@ -1,5 +1,6 @@
 """Backups of a running VPS: whole, read back by the run itself, and intact whatever happens to the one being made."""
 
+import os
 import re
 from collections.abc import Iterator
 
@@ -7,11 +8,16 @@ import pytest
 
 from tests.vps.machine import Vps, run_playbook
 
+AT = os.environ.get("HBOT_EMBEDDED_BACKUP_AT", "04:00")
 BACKUPS = "/opt/hbot/backups"
 BACKUP = "/opt/hbot/scripts/backup.sh"
 HOST_BACKUP = "/opt/hbot/scripts/host_backup"
 SETTINGS = "/opt/hbot/env/backup/settings.json"
 METRICS = "/opt/hbot/monitoring/textfile/hbot_backup.prom"
+FLIP_A_BIT = (
+    "import sys; file = open(sys.argv[1], 'r+b'); file.seek(700); (byte,) = file.read(1); "
+    "file.seek(700); file.write(bytes([byte ^ 1]))"
+)
 
 
 def metric(vps: Vps, name: str, **labels: str) -> float:
@@ -75,8 +81,17 @@ def test_the_drill_restores_and_checks_every_set(vps: Vps) -> None:
     assert not vps.succeeds(f"test -e {BACKUPS}/.drill")
 
 
+def test_what_there_is_to_roll_back_to_is_listed_while_a_backup_is_read_back(vps: Vps) -> None:
+    repository = f"{BACKUPS}/repository"
+    check = f"restic -q -r {repository} --password-file /opt/hbot/env/backup/password check --read-data"
+    # Stopped as soon as it has its lock, which is exclusive, and let go on afterwards.
+    held = f"{check} & p=$!; until ls {repository}/locks | grep -q .; do sleep 0.01; done; kill -STOP $p"
+    said = vps.run(f"{held}; /opt/hbot/scripts/rollback.sh bot2 --list; code=$?; kill -CONT $p; wait $p && exit $code")
+    assert "bot2_" in said
+
+
 def test_it_runs_by_itself_every_night_and_a_drill_every_month(vps: Vps) -> None:
-    for timer, when in (("hbot-backup", "*-*-* 04:00:00 UTC"), ("hbot-restore-drill", "*-*-01 04:00:00 UTC")):
+    for timer, when in (("hbot-backup", f"*-*-* {AT}:00 UTC"), ("hbot-restore-drill", f"*-*-01 {AT}:00 UTC")):
         shown = vps.run(f"systemctl show {timer}.timer -p TimersCalendar -p Persistent -p ActiveState -p UnitFileState")
         assert when in shown
         assert all(line in shown for line in ("Persistent=yes", "ActiveState=active", "UnitFileState=enabled"))
@@ -89,7 +104,7 @@ def test_it_runs_by_itself_every_night_and_a_drill_every_month(vps: Vps) -> None
     ("harm", "said"),
     [
         (
-            "f=$(find {r}/data -type f -size +1k | head -1); printf '\\x55' | dd of=$f bs=1 seek=700 conv=notrunc",
+            f'f=$(find {{r}}/data -type f -size +1k | sort | head -1); python3 -c "{FLIP_A_BIT}" $f',
             "does not pass its check",
         ),
         (
@@ -133,8 +148,9 @@ def test_a_full_disk_is_refused_and_the_backups_from_before_are_intact(vps: Vps)
         vps.run(f'cp {SETTINGS} /opt/settings && sed -i \'s/"reserve_mb": [0-9]*/"reserve_mb": 0/\' {SETTINGS}')
         vps.run("mount -o remount,size=100% /opt/small")
         taken = f"[ -e {BACKUPS}/.stage/manifest.json ]"
+        # Again and again: what is written between the look at its size and the change of it makes the kernel refuse.
         full = f"mount -o remount,size=$(du -sk {BACKUPS} | cut -f1)k /opt/small"
-        fill = f"n=0; until {taken} || [ $((n += 1)) -gt 6000 ]; do sleep 0.01; done; {full}"
+        fill = f"n=0; until {taken} && {full} || [ $((n += 1)) -gt 6000 ]; do sleep 0.01; done"
         run = vps.host.run(f"({fill}) & {BACKUP} bot2; code=$?; wait; exit $code")
         assert run.rc == 1
         assert re.search("did not take the backup|No space left", run.stderr)
