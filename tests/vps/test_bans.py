@@ -3,7 +3,6 @@
 import re
 import shlex
 import subprocess
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -13,10 +12,11 @@ from tests.vps.machine import VPS_ADDRESS, VPS_ADDRESS_V6, Vps, embedded_vps, em
 THIRD = {VPS_ADDRESS: "198.51.100.77", VPS_ADDRESS_V6: "2001:db8:51:100::77"}
 OTHER = {VPS_ADDRESS: VPS_ADDRESS_V6, VPS_ADDRESS_V6: VPS_ADDRESS}
 ALLOWED_FAILURES = 5
-BANNED_WITHIN_S = 2.0
+BANNED_WITHIN_S = 20.0
+"""The jail reads the journal as it is written; the rest is a busy machine's."""
 FAILED_LOGIN = (
     "ssh", "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null",
-    "-o", "ConnectTimeout=3", "-o", "PreferredAuthentications=none",
+    "-o", "ConnectTimeout=15", "-o", "PreferredAuthentications=none",
 )  # fmt: skip
 
 
@@ -25,28 +25,45 @@ def third_is_let_in(address: str) -> bool:
     return embedded_vps_code("third", "--", "nc", "-z", "-w", "1", address, "22") == 0
 
 
+def failures(vps: Vps) -> int:
+    """How many hosts have failed logins that the jail remembers."""
+    found = re.search(r"Currently failed:\s+(\d+)\n", vps.run("fail2ban-client status sshd"))
+    assert found
+    return int(found[1])
+
+
 def forgiven(vps: Vps) -> bool:
     """Whether the jail, started anew where it stopped reading, has neither a ban nor a failure left."""
     vps.run("fail2ban-client reload --restart --unban sshd")
-    wait_until("the jail runs", lambda: vps.succeeds("fail2ban-client status sshd"), timeout_s=10, poll_s=0.2)
-    return bool(re.search(r"Currently failed:\s+0\n", vps.run("fail2ban-client status sshd")))
+    wait_until("the jail runs", lambda: vps.succeeds("fail2ban-client status sshd"), timeout_s=60, poll_s=0.2)
+    return failures(vps) == 0
 
 
-@pytest.fixture(params=[VPS_ADDRESS, VPS_ADDRESS_V6])
-def attacked(request: pytest.FixtureRequest, vps: Vps) -> Iterator[str]:
-    """One of the VPS's addresses; no ban and no failure on either, before and after."""
-    wait_until("no failed login is remembered", lambda: forgiven(vps), timeout_s=30)
-    yield str(request.param)
-    wait_until("no failed login is remembered", lambda: forgiven(vps), timeout_s=30)
+@pytest.fixture(autouse=True)
+def no_failure(vps: Vps) -> Iterator[None]:
+    """No ban and no failure on either address, before and after."""
+    wait_until("no failed login is remembered", lambda: forgiven(vps), timeout_s=120)
+    yield
+    wait_until("no failed login is remembered", lambda: forgiven(vps), timeout_s=120)
 
 
-def test_failed_logins_get_a_host_banned_on_the_address_family_that_it_used(attacked: str) -> None:
+def fail_to_log_in(address: str) -> None:
+    """One failed login of the third host."""
+    said = embedded_vps("third", "--", "sh", "-c", f"{shlex.join(FAILED_LOGIN)} nobody@{address} true 2>&1; true")
+    assert "Permission denied" in said, said
+
+
+def banned(vps: Vps) -> list[str]:
+    """The addresses that fail2ban has banned, by its own word. Unlike a try to connect, it counts as no failure."""
+    return vps.run("fail2ban-client get sshd banip").split()
+
+
+@pytest.mark.parametrize("attacked", [VPS_ADDRESS, VPS_ADDRESS_V6])
+def test_failed_logins_get_a_host_banned_on_the_address_family_that_it_used(vps: Vps, attacked: str) -> None:
     for _ in range(ALLOWED_FAILURES):
-        said = embedded_vps("third", "--", "sh", "-c", f"{shlex.join(FAILED_LOGIN)} nobody@{attacked} true 2>&1; true")
-        assert "Permission denied" in said, said
-    failed_at = time.monotonic()
-    while third_is_let_in(attacked):
-        assert time.monotonic() - failed_at < BANNED_WITHIN_S, f"not banned after {BANNED_WITHIN_S} s"
+        fail_to_log_in(attacked)
+    wait_until("it is banned", lambda: banned(vps) == [THIRD[attacked]], timeout_s=BANNED_WITHIN_S, poll_s=0.2)
+    wait_until("it is shut out", lambda: not third_is_let_in(attacked), timeout_s=BANNED_WITHIN_S, poll_s=0.2)
     assert third_is_let_in(OTHER[attacked])
 
 
@@ -55,15 +72,18 @@ def test_the_operators_addresses_are_never_banned(vps: Vps) -> None:
     for address in THIRD:
         for _ in range(ALLOWED_FAILURES + 2):
             login = [*FAILED_LOGIN, f"nobody@{address}", "true"]
-            failed = subprocess.run(login, capture_output=True, timeout=30, check=False)
+            failed = subprocess.run(login, capture_output=True, timeout=60, check=False)
             assert b"Permission denied" in failed.stderr
-    time.sleep(BANNED_WITHIN_S)
+    # Somebody else's failure is behind all of these: once it is counted, they have been read.
+    fail_to_log_in(VPS_ADDRESS)
+    wait_until("they have been read", lambda: failures(vps) == 1, timeout_s=BANNED_WITHIN_S, poll_s=0.2)
     assert vps.answers()
-    assert vps.run("fail2ban-client get sshd banip").split() == []
+    assert banned(vps) == []
 
 
 def test_a_ban_can_be_lifted_by_hand(vps: Vps) -> None:
     vps.run(f"fail2ban-client set sshd banip {THIRD[VPS_ADDRESS]}")
-    assert not third_is_let_in(VPS_ADDRESS)
+    # fail2ban says yes first and bans then.
+    wait_until("the third host is shut out", lambda: not third_is_let_in(VPS_ADDRESS), timeout_s=30, poll_s=1)
     vps.run(f"fail2ban-client set sshd unbanip {THIRD[VPS_ADDRESS]}")
     assert third_is_let_in(VPS_ADDRESS)
