@@ -74,14 +74,29 @@ class Receiver:
         self.url = f"http://{layout.GATEWAY.v4}:{self.server.server_port}"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
-    def seconds_until(self, promise: "Promise", status: str, moment: float) -> float:
-        """From a moment to the first message of what began, or ended, after it; infinite when there is none."""
+    def seconds_until(self, promise: "Promise", status: str, deed: "Deed") -> float:
+        """From a deed's end to the first message of what began, or ended, since its begin; infinite without one."""
         wanted = {"alertname": promise.alert} | promise.labels
         for at, alert in self.taken:
             changed = datetime.fromisoformat(alert["startsAt" if status == "firing" else "endsAt"]).timestamp()
-            if alert["status"] == status and changed >= moment and wanted.items() <= alert["labels"].items():
-                return at - moment
+            if alert["status"] == status and changed >= deed.began and wanted.items() <= alert["labels"].items():
+                return at - deed.ended
         return math.inf
+
+
+@dataclass(frozen=True)
+class Deed:
+    """When a fault was caused, or mended. A backup that fails, or succeeds, takes its time, which is no alert's."""
+
+    began: float
+    ended: float
+
+
+def done(deed: Callable[[Vps, Receiver], object], vps: Vps, receiver: Receiver) -> Deed:
+    """Cause a fault, or mend it."""
+    began = time.time()
+    deed(vps, receiver)
+    return Deed(began, time.time())
 
 
 @dataclass(frozen=True)
@@ -321,12 +336,12 @@ def told_of(receiver: Receiver) -> Path:
 
 
 def test_a_test_alert_arrives_and_a_receiver_that_does_not_take_it_is_named(receiver: Receiver) -> None:
-    began = time.time()
+    now = time.time()
     run = run_playbook("test_alert.yml", inventory=COPY)
     assert run.code == 0, run.output
     assert "it arrived at hook" in run.output
     test_alert = Promise("TestAlert", {"severity": "critical"}, math.inf, math.inf)
-    assert math.isfinite(receiver.seconds_until(test_alert, "firing", began))
+    assert math.isfinite(receiver.seconds_until(test_alert, "firing", Deed(now, now)))
     receiver.takes = False
     try:
         run = run_playbook("test_alert.yml", inventory=COPY)
@@ -341,20 +356,20 @@ def test_a_test_alert_arrives_and_a_receiver_that_does_not_take_it_is_named(rece
 def test_what_goes_wrong_is_told_in_time_and_so_is_its_end(vps: Vps, receiver: Receiver, round_: str) -> None:
     faults = ROUNDS[round_]
     vps.until_bots_are_well(240)
-    caused: dict[str, float] = {}
-    mended: dict[str, float] = {}
+    caused: dict[str, Deed] = {}
+    mended: dict[str, Deed] = {}
     try:
         for name, fault in faults.items():
-            caused[name] = time.time()
-            fault.cause(vps, receiver)
+            caused[name] = Deed(time.time(), math.inf)  # to be mended, though only half be done
+            caused[name] = done(fault.cause, vps, receiver)
         while len(mended) < len(faults):
             time.sleep(1)
             for name, fault in faults.items():
                 if name not in mended and (
                     told(receiver, fault, "firing", caused[name]) or given_up(fault, caused[name])
                 ):
-                    mended[name] = time.time()
-                    fault.mend(vps, receiver)
+                    mended[name] = Deed(time.time(), math.inf)
+                    mended[name] = done(fault.mend, vps, receiver)
     finally:
         for name in caused.keys() - mended.keys():
             faults[name].mend(vps, receiver)
@@ -377,12 +392,12 @@ def test_what_goes_wrong_is_told_in_time_and_so_is_its_end(vps: Vps, receiver: R
     assert not late, "told too late, or never"
 
 
-def told(receiver: Receiver, fault: Fault, status: str, moment: float) -> bool:
+def told(receiver: Receiver, fault: Fault, status: str, deed: Deed) -> bool:
     """Whether all of a fault's alerts have come, or have ended."""
-    return all(math.isfinite(receiver.seconds_until(promise, status, moment)) for promise in fault.promises)
+    return all(math.isfinite(receiver.seconds_until(promise, status, deed)) for promise in fault.promises)
 
 
-def given_up(fault: Fault, moment: float) -> bool:
-    """Whether what was promised for after a moment is so late that it is waited for no longer."""
+def given_up(fault: Fault, deed: Deed) -> bool:
+    """Whether what was promised for after a deed is so late that it is waited for no longer."""
     promised = max(max(promise.within_s, promise.ends_within_s) for promise in fault.promises)
-    return time.time() > moment + promised + 60
+    return time.time() > deed.ended + promised + 60
