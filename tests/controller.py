@@ -77,7 +77,7 @@ def command(*words: str, way: Way = ROOT_PLAYBOOK) -> Run:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=120,
+        timeout=900,  # long after the slowest of machines has ended it
         check=False,
     )
     return Run(run.returncode, run.stdout)

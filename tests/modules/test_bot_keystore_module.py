@@ -47,7 +47,7 @@ MARK = {
     "account": "1000000001",
     "max_notional_quote": "300",
     "passed_at": 0.0,
-    "expires_at": time.time() + 3600,
+    "expires_at": time.time() + 86_400,
     "strategy_hash": "5" * 16,
     "config_hash": "c" * 16,
     "profile": "money",

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from types import ModuleType
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 FAILLOCK = """Name: lock
@@ -58,6 +58,7 @@ def test_a_key_is_set_where_it_stands_and_once(policy: ModuleType) -> None:
     assert policy.with_keys("UMASK    027\n", {"UMASK": "027"}) == "UMASK    027\n", "its own spacing is no reason"
 
 
+@settings(deadline=None)
 @given(lines=TEXT)
 def test_what_was_edited_is_not_edited_again(policy: ModuleType, lines: list[str]) -> None:
     text = "\n".join(lines)

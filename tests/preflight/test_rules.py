@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from plugins.module_utils.preflight import (
@@ -259,6 +259,7 @@ NAMES = st.sampled_from([*PARAMETERS["properties"], *PARAMETERS["$defs"]["Regime
 SCALARS = st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=5)
 
 
+@settings(deadline=None)
 @given(st.recursive(SCALARS, lambda inner: st.dictionaries(NAMES, inner, max_size=4), max_leaves=8))
 def test_the_schema_can_judge_anything(value: object) -> None:
     for path, wrong in schema_faults(value, PARAMETERS, PARAMETERS, "bot_parameters"):

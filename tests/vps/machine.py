@@ -23,6 +23,9 @@ VPS_ADDRESS = str(layout.VPS.v4)
 VPS_ADDRESS_V6 = str(layout.VPS.v6)
 OPERATOR = "ops"
 
+HANGS_S = 2700
+"""No command takes so long, on the slowest of machines: one that has not ended by then will not end."""
+
 
 @dataclass(frozen=True, slots=True)
 class PlaybookRun:
@@ -49,7 +52,7 @@ def run_playbook(name: str, *arguments: str, inventory: Path = INVENTORY, cwd: P
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=900,
+        timeout=HANGS_S,
         check=False,
     )
     return PlaybookRun(result.returncode, result.stdout)
@@ -58,7 +61,12 @@ def run_playbook(name: str, *arguments: str, inventory: Path = INVENTORY, cwd: P
 def embedded_vps(*arguments: str) -> str:
     """Run one command of the embedded VPS and return its output."""
     result = subprocess.run(
-        ["python", "-m", "embedded_vps", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=300, check=False
+        ["python", "-m", "embedded_vps", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=HANGS_S,
+        check=False,
     )
     assert result.returncode == 0, f"{arguments} failed:\n{result.stdout}{result.stderr}"
     return result.stdout
@@ -71,7 +79,7 @@ def embedded_vps_code(*arguments: str) -> int:
         cwd=ROOT,
         stdin=subprocess.DEVNULL,
         capture_output=True,
-        timeout=300,
+        timeout=HANGS_S,
         check=False,
     ).returncode
 
@@ -125,8 +133,10 @@ class Vps:
 
     def containers(self) -> dict[str, tuple[str, str]]:
         """Id and start time of every running container."""
-        names = self.run("docker ps --format '{{.Names}}'").split()
-        return {name: self.container(name) for name in names}
+        # One look at all of them: the fewer moments between the list and the look, the fewer that are gone by then.
+        shown = "{{.Name}} {{.Id}} {{.State.StartedAt}} {{.State.Running}}"
+        found = [line.split() for line in self.run(f"docker ps -q | xargs -r docker inspect -f '{shown}'").splitlines()]
+        return {name.removeprefix("/"): (one, at) for name, one, at, running in found if running == "true"}
 
     def until_bots_are_well(self, timeout_s: float) -> None:
         """Wait for bot1 and bot2 to be healthy."""

@@ -23,7 +23,7 @@ def test_bot3_paper_trades_and_the_others_never_notice(vps: Vps, inventory_copy:
     first = run_playbook("add_bot.yml", "-e", "bot=bot3", inventory=inventory_copy)
     assert first.code == 0, first.output
     assert (inventory_copy / "bots" / "bot3.yml").is_file()
-    wait_until("bot3 has orders on its paper exchange", lambda: bool(vps.exchange("bot3", "orders")), timeout_s=180)
+    wait_until("bot3 has orders on its paper exchange", lambda: bool(vps.exchange("bot3", "orders")), timeout_s=420)
     bot3 = vps.container("hbot-bot3")
 
     second = run_playbook("add_bot.yml", "-e", "bot=bot3", inventory=inventory_copy)

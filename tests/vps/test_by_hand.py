@@ -24,7 +24,7 @@ def test_one_bot_is_stopped_and_started(vps: Vps) -> None:
     assert {name: after[name] for name in before if name != "hbot-bot1"} == {
         name: before[name] for name in before if name != "hbot-bot1"
     }
-    wait_until("bot1 is healthy", lambda: vps.health("hbot-bot1") == "healthy", timeout_s=180)
+    wait_until("bot1 is healthy", lambda: vps.health("hbot-bot1") == "healthy", timeout_s=300)
 
 
 def commands_that_work() -> list[str]:
@@ -42,7 +42,7 @@ def test_what_the_page_says_to_work_works_as_the_original_typed_it(vps: Vps) -> 
         vps.run(f"cd /opt/hbot/compose && ({typed}) 2>&1")
     vps.run(f"{COMPOSE} --profile multi up -d 2>&1")
     assert set(vps.containers()) == names
-    vps.until_bots_are_well(240)
+    vps.until_bots_are_well(300)
 
 
 def test_the_vps_itself_says_how_its_bots_are(vps: Vps) -> None:
@@ -55,7 +55,7 @@ def test_the_vps_itself_says_how_its_bots_are(vps: Vps) -> None:
     vps.run("docker start hbot-bot2")
     assert said.splitlines()[0].startswith("bot2: its container is exited")
     assert "exit code 2" in said
-    wait_until("bot2 is healthy", lambda: vps.health("hbot-bot2") == "healthy", timeout_s=180)
+    wait_until("bot2 is healthy", lambda: vps.health("hbot-bot2") == "healthy", timeout_s=300)
 
 
 def test_the_logs_say_what_the_bot_does(vps: Vps) -> None:

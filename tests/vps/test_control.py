@@ -23,9 +23,9 @@ def minute(vps: Vps) -> dict[str, str]:
 @pytest.fixture
 def quoting(vps: Vps) -> Iterator[None]:
     """bot1 has orders on its exchange, before and after."""
-    wait_until("bot1 has open orders", lambda: bool(vps.exchange("bot1", "orders")), timeout_s=240)
+    wait_until("bot1 has open orders", lambda: bool(vps.exchange("bot1", "orders")), timeout_s=420)
     yield
-    wait_until("bot1 has open orders", lambda: bool(vps.exchange("bot1", "orders")), timeout_s=240)
+    wait_until("bot1 has open orders", lambda: bool(vps.exchange("bot1", "orders")), timeout_s=420)
 
 
 @pytest.mark.usefixtures("quoting")
@@ -33,7 +33,7 @@ def test_a_pause_ends_the_quoting_and_resume_ends_that(vps: Vps) -> None:
     said = control("pause")
     assert said.code == 0, said.output
     wait_until("no order is open", lambda: vps.exchange("bot1", "orders") == [], timeout_s=30)
-    wait_until("the minute row says soft_pause", lambda: minute(vps)["state"] == "soft_pause", timeout_s=90)
+    wait_until("the minute row says soft_pause", lambda: minute(vps)["state"] == "soft_pause", timeout_s=180)
     assert control("resume").code == 0
 
 
@@ -41,7 +41,7 @@ def test_a_pause_ends_the_quoting_and_resume_ends_that(vps: Vps) -> None:
 def test_the_kill_file_latches_the_bot_and_reset_ends_that(vps: Vps) -> None:
     vps.run("touch /opt/hbot/data/bot1/data/epp_v24/bot1_a/kill")
     wait_until("no order is open", lambda: vps.exchange("bot1", "orders") == [], timeout_s=30)
-    wait_until("the minute row says hard_stop", lambda: minute(vps)["state"] == "hard_stop", timeout_s=90)
+    wait_until("the minute row says hard_stop", lambda: minute(vps)["state"] == "hard_stop", timeout_s=180)
     assert control("reset").code == 0
 
 
@@ -54,8 +54,8 @@ def test_a_stopped_bot_is_started_and_restarted(vps: Vps) -> None:
     assert refused.code != 0
     assert "hbot-bot1 does not run, and so cannot pause: start it first" in refused.output
     assert control("start").code == 0
-    wait_until("the bot is healthy", lambda: vps.health("hbot-bot1") == "healthy", timeout_s=180)
+    wait_until("the bot is healthy", lambda: vps.health("hbot-bot1") == "healthy", timeout_s=300)
     before = vps.container("hbot-bot1")
     assert control("restart", "-e", "force=true").code == 0
     assert vps.container("hbot-bot1") != before
-    wait_until("the bot is healthy", lambda: vps.health("hbot-bot1") == "healthy", timeout_s=180)
+    wait_until("the bot is healthy", lambda: vps.health("hbot-bot1") == "healthy", timeout_s=300)

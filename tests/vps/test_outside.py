@@ -19,7 +19,13 @@ def open_ports(address: str) -> set[int]:
     """The TCP ports, of all 65535, that answer a host outside."""
     family = ["-6"] if ":" in address else []
     scan = ["nmap", *family, "-Pn", "-n", "-sS", "-p-", "--min-rate=8000", "--max-retries=2", "-oG", "-", address]
-    return {int(port) for port in re.findall(r"(\d+)/open/tcp", embedded_vps("outside", "--", *scan))}
+    found: set[int] = set()
+    # On a busy machine answers get lost. A scan that did not even see sshd was blind, and whatever one saw counts.
+    for _ in range(3):
+        found |= {int(port) for port in re.findall(r"(\d+)/open/tcp", embedded_vps("outside", "--", *scan))}
+        if 22 in found:
+            break
+    return found
 
 
 def found_from_outside() -> dict[str, set[int]]:
@@ -76,13 +82,13 @@ def test_only_ssh_answers_on_a_converged_vps() -> None:
 
 
 def test_a_rogue_container_is_not_reached_from_outside(vps: Vps, rogue: Rogue) -> None:
-    wait_until("the rogue container answers on the VPS", lambda: rogue_answers(vps), timeout_s=10)
+    wait_until("the rogue container answers on the VPS", lambda: rogue_answers(vps), timeout_s=60)
     assert found_from_outside() == SSH_ALONE
 
 
 def test_only_ssh_answers_after_docker_and_ufw_were_restarted(vps: Vps, rogue: Rogue) -> None:
     vps.run("systemctl reset-failed docker.service docker.socket; systemctl restart docker && ufw reload")
-    wait_until("the rogue container answers", lambda: rogue_answers(vps), timeout_s=60)
+    wait_until("the rogue container answers", lambda: rogue_answers(vps), timeout_s=180)
     assert found_from_outside() == SSH_ALONE
 
 
@@ -93,7 +99,7 @@ def test_neighbours_do_not_reach_containers_by_routing(vps: Vps, rogue: Rogue) -
     vps.run("iptables -I DOCKER-USER -j RETURN")
     try:
         opened = {"a container's own address": True, "a port on loopback": True}
-        wait_until("both probes get through", lambda: neighbours_reach(rogue) == opened, timeout_s=20)
+        wait_until("both probes get through", lambda: neighbours_reach(rogue) == opened, timeout_s=60)
     finally:
         vps.run("iptables -D DOCKER-USER -j RETURN")
 
@@ -104,6 +110,7 @@ def test_a_container_on_the_live_network_reaches_out(vps: Vps) -> None:
 
 def test_only_ssh_answers_after_a_reboot(vps: Vps, rogue: Rogue) -> None:
     embedded_vps("reboot")
-    wait_until("SSH answers", vps.answers, timeout_s=60)
-    wait_until("the rogue container answers", lambda: rogue_answers(vps), timeout_s=90)
+    wait_until("SSH answers", vps.answers, timeout_s=180)
+    wait_until("the rogue container answers", lambda: rogue_answers(vps), timeout_s=180)
     assert found_from_outside() == SSH_ALONE
+    vps.until_bots_are_well(300)  # the next proof finds them as this one did

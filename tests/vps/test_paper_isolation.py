@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.vps.machine import VPS_ADDRESS, Vps
+from tests.vps.machine import VPS_ADDRESS, Vps, wait_until
 
 TRY_TO_CONNECT = """
 import json, socket, sys
@@ -52,7 +52,7 @@ def forbidden(vps: Vps) -> list[str]:
 def test_a_paper_bot_reaches_its_exchange_and_nothing_else(vps: Vps, forbidden: list[str]) -> None:
     allowed = ["api.bitget.com:443", "ws.bitget.com:443"]
     try:
-        assert vps.fetch(f"http://{VPS_ADDRESS}:8088/") != ""
+        wait_until("the listener answers", lambda: vps.fetch(f"http://{VPS_ADDRESS}:8088/") != "", timeout_s=60)
         reached = reached_from(vps, "hbot-bot1", [*allowed, *forbidden])
     finally:
         vps.run("systemctl stop isolation-listener")

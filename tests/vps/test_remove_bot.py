@@ -28,6 +28,6 @@ def test_it_is_put_away_whole_and_brought_back_from_the_backup(vps: Vps, invento
     assert back.code == 0, back.output
     assert vps.run(f"cat /opt/hbot/data/bot2/{BOOK}").startswith(rows)
     log = "cat /opt/hbot/data/bot2/logs/logs_*.log"
-    wait_until("it has reconciled", lambda: vps.succeeds(f"{log} | grep -i 'restored from bot2_'"), timeout_s=180)
+    wait_until("it has reconciled", lambda: vps.succeeds(f"{log} | grep -i 'restored from bot2_'"), timeout_s=300)
     assert {name: at for name, at in vps.containers().items() if "bot2" not in name} == others
     vps.run("rm -rf /opt/hbot/retired")

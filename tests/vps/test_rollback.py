@@ -29,7 +29,7 @@ def converged(vps: Vps) -> Iterator[None]:
     yield
     run = run_playbook("site.yml", "--limit", "bot2")
     assert run.code == 0, run.output
-    wait_until("bot2 is healthy", lambda: vps.health("hbot-bot2") == "healthy", timeout_s=120)
+    wait_until("bot2 is healthy", lambda: vps.health("hbot-bot2") == "healthy", timeout_s=300)
 
 
 @pytest.mark.usefixtures("converged")

@@ -79,7 +79,7 @@ def test_a_canary_stays_where_it_belongs(vps: Vps, canary_bot: Path) -> None:
 def test_command_lines_are_really_seen(vps: Vps) -> None:
     """The proof above cannot pass because nothing was looked at."""
     with CommandLines(vps) as command_lines:
-        worker = threading.Thread(target=vps.run, args=("sleep 1.375",))
+        worker = threading.Thread(target=vps.run, args=("sleep 6.375",))
         worker.start()
         worker.join()
-    assert command_lines.contain("1.375")
+    assert command_lines.contain("6.375")

@@ -13,7 +13,7 @@ def test_the_bots_leave_the_market_and_come_back(vps: Vps) -> None:
     assert vps.run("apt-mark showhold") == held
     stops = [line for line in run.output.splitlines() if "no order is left" in line]
     assert len(stops) == 2, run.output
-    vps.until_bots_are_well(180)
+    vps.until_bots_are_well(300)
     wait_until(
         "every fill is booked",
         lambda: (

@@ -30,9 +30,9 @@ def runs(vps: Vps, bot: str = "bot1") -> bool:
 @pytest.fixture
 def quoting(vps: Vps) -> Iterator[None]:
     """bot1 has orders on its exchange, before and after."""
-    wait_until("bot1 has open orders", lambda: bool(vps.exchange("bot1", "orders")), timeout_s=300)
+    wait_until("bot1 has open orders", lambda: bool(vps.exchange("bot1", "orders")), timeout_s=420)
     yield
-    wait_until("bot1 has open orders", lambda: bool(vps.exchange("bot1", "orders")), timeout_s=300)
+    wait_until("bot1 has open orders", lambda: bool(vps.exchange("bot1", "orders")), timeout_s=420)
 
 
 def test_every_bot_has_a_watchdog_that_is_in_a_dry_run_in_paper(vps: Vps) -> None:
@@ -60,7 +60,7 @@ def test_a_kill_stops_the_bot_through_the_latch_and_only_rearm_ends_it(vps: Vps)
     assert refused.code != 0
     assert "-e action=rearm" in " ".join(refused.output.split())
     vps.run("docker start hbot-bot1")  # by hand
-    wait_until("it is stopped again", lambda: not runs(vps), timeout_s=30)
+    wait_until("it is stopped again", lambda: not runs(vps), timeout_s=60)
     converged = run_playbook("site.yml", "--limit", "bot1")
     assert converged.code == 0, converged.output
     assert "is latched by its watchdog and stays stopped" in " ".join(converged.output.split())
@@ -79,9 +79,9 @@ def test_a_latch_alone_stops_the_bot(vps: Vps) -> None:
     """The path unit sees the file, whoever wrote it: here nobody else is there to stop the bot."""
     vps.run("docker stop hbot-bot1-watchdog")
     vps.run(f"echo '{{}}' > {LATCH}")
-    wait_until("it is stopped", lambda: not runs(vps), timeout_s=30, poll_s=0.5)
+    wait_until("it is stopped", lambda: not runs(vps), timeout_s=60, poll_s=0.5)
     vps.run("docker start hbot-bot1-watchdog")
-    wait_until("the watchdog has proved it", lambda: bool((status(vps)["stop"] or {}).get("proved")), timeout_s=90)
+    wait_until("the watchdog has proved it", lambda: bool((status(vps)["stop"] or {}).get("proved")), timeout_s=180)
     assert "cannot be read" in status(vps)["latched"]["detail"]
     assert control("rearm").code == 0
 
@@ -105,8 +105,8 @@ def test_an_alert_stops_the_bot_that_it_names(vps: Vps) -> None:
     post = f"urlopen('http://127.0.0.1:9097/alertmanager', json.dumps({notification}).encode())"
     said = vps.run(f'python3 -c "import json; from urllib.request import urlopen; print({post}.read().decode())"')
     assert said.strip() == "1 handed over"
-    wait_until("bot2 is stopped", lambda: not runs(vps, "bot2"), timeout_s=30)
-    wait_until("it is proved", lambda: bool((status(vps, "bot2")["stop"] or {}).get("proved")), timeout_s=60)
+    wait_until("bot2 is stopped", lambda: not runs(vps, "bot2"), timeout_s=60)
+    wait_until("it is proved", lambda: bool((status(vps, "bot2")["stop"] or {}).get("proved")), timeout_s=180)
     assert status(vps, "bot2")["latched"]["code"] == "alert"
     assert runs(vps, "bot1")
     assert control("rearm", "bot2").code == 0
