@@ -63,18 +63,21 @@ def address(tmp_path: Path) -> Iterator[tuple[str, int]]:
 
 def fetch(url: str) -> bytes:
     """What stands at a URL."""
-    with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310 -- a URL of our own
+    with urllib.request.urlopen(url, timeout=60) as answer:  # noqa: S310 -- a URL of our own
         return bytes(answer.read())
 
 
 def memory_mb(pid: int) -> float:
     """What a process and its children hold resident, MB."""
-    children = [
-        child for task in Path(f"/proc/{pid}/task").iterdir() for child in (task / "children").read_text().split()
-    ]
-    texts = [
-        Path(f"/proc/{each}/status").read_text() for each in (str(pid), *children) if Path(f"/proc/{each}").exists()
-    ]
+
+    def read(path: Path) -> str:
+        try:
+            return path.read_text()
+        except OSError:  # a thread of a request, or a report's process, that has just ended
+            return ""
+
+    children = [child for task in Path(f"/proc/{pid}/task").iterdir() for child in read(task / "children").split()]
+    texts = [read(Path(f"/proc/{each}/status")) for each in (str(pid), *children)]
     sizes = [int(match[1]) for text in texts if (match := re.search(r"VmRSS:\s+(\d+) kB", text))]
     return sum(sizes) / 1024
 

@@ -122,7 +122,7 @@ def test_a_database_that_a_bot_holds_locked_is_read_without_waiting(tmp_path: Pa
     writer.execute("BEGIN EXCLUSIVE")
     started = time.perf_counter()
     assert fleet.value("hbot_bot_database_trades", bot="bot1") == 1
-    assert time.perf_counter() - started < 0.5
+    assert time.perf_counter() - started < 4, "SQLite's own patience is 5 s"
     writer.close()
 
 
@@ -143,9 +143,9 @@ def test_a_writing_bot_never_waits_for_the_exporter(tmp_path: Path, journal: str
 
     reader = threading.Thread(target=scrape)
     reader.start()
-    deadline = time.monotonic() + 3
+    began = time.monotonic()
     number = 0
-    while time.monotonic() < deadline:
+    while (passed := time.monotonic() - began) < 3 or (min(number, read[0]) <= 50 and passed < 60):
         writer.execute("INSERT INTO TradeFill VALUES (?, ?)", (str(number), os.urandom(500)))  # raises when locked
         number += 1
     ends.set()

@@ -165,7 +165,7 @@ async def paper(config_file: Path) -> AsyncIterator[tuple[Exchange, Client]]:
         yield pair
 
 
-async def eventually[Value](look: Callable[[], Value], seconds: float = 10) -> Value:
+async def eventually[Value](look: Callable[[], Value], seconds: float = 60) -> Value:
     """Wait until ``look`` returns something true."""
     end = time.monotonic() + seconds
     while not (value := look()):

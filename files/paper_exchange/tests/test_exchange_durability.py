@@ -54,7 +54,7 @@ class Process:
     def end(self, number: signal.Signals) -> int:
         """Send a signal; returns the exit code."""
         self._process.send_signal(number)
-        return self._process.wait(10)
+        return self._process.wait(60)
 
 
 @contextlib.asynccontextmanager
@@ -62,7 +62,7 @@ async def started(config_file: Path) -> AsyncIterator[tuple[Process, Client]]:
     """A process that answers, and a client; killed at the end if it still lives."""
     process = Process(config_file)
     try:
-        await eventually(process.answers, 20)
+        await eventually(process.answers)
         port = [line["port"] for line in process.lines() if "port" in line][-1]
         context = ssl.create_default_context(cafile=config_file.parent / "tls" / "public" / "ca.pem")
         connector = aiohttp.TCPConnector(ssl=context, resolver=Here())
@@ -109,7 +109,9 @@ async def test_killed_at_any_moment_it_loses_and_doubles_nothing(config_file: Pa
     for life in range(4):
         async with started(config_file) as (process, client):
             task = asyncio.create_task(trade(client, life))
+            before = len(acknowledged)
             await asyncio.sleep(chance.uniform(0.8, 2.0))
+            await eventually(lambda: task.done() or len(acknowledged) > before + 5)  # noqa: B023 -- awaited here
             process.end(signal.SIGKILL)
             with contextlib.suppress(aiohttp.ClientError, asyncio.CancelledError):
                 task.cancel()
@@ -182,7 +184,7 @@ def started_in_vain(config_file: Path) -> str:
         env={**os.environ, "PYTHONPATH": str(FILES)},
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=60,
         check=False,
     )
     assert result.returncode == 2, result.stdout

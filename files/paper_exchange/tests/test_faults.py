@@ -10,11 +10,11 @@ import aiohttp
 import pytest
 from paper_exchange.config import ConfigError, read_config, read_credentials
 from paper_exchange.market.feed import Print
-from paper_exchange.matching import Side
+from paper_exchange.matching import Force, OrderRequest, OrderType, Side
 from paper_exchange.server.exchange import Exchange
 from paper_exchange.server.faults import KINDS
 
-from .conftest import KEY, PASSPHRASE, SECRET, Client, up
+from .conftest import KEY, PASSPHRASE, SECRET, Client, eventually, up
 from .test_exchange_websocket import channel, log_in, receive, subscribe
 
 Paper = tuple[Exchange, Client]
@@ -101,8 +101,11 @@ async def test_events_come_in_any_order(paper: Paper) -> None:
     exchange, client = paper
     socket = await log_in(client)
     exchange.faults.set("shuffled-events", {"ms": "400"}, None, None)
-    for number in range(12):
-        await client.place(clientOid=f"c{number}", size="0.001")
+    for number in range(12):  # all in one moment: a client would take its time between them
+        exchange.place(
+            exchange.main,
+            OrderRequest(f"c{number}", Side.BUY, OrderType.LIMIT, Decimal("0.001"), Decimal(40000), Force.POST_ONLY),
+        )
     seen: list[Any] = []
     while len(seen) < 12:
         message = await receive(socket, channel("orders"))
@@ -118,11 +121,7 @@ async def test_a_jump_is_a_real_move_of_the_market(paper: Paper) -> None:
     before = Decimal(answer["data"][0]["lastPr"])
     await client.place(price=str((before * Decimal("0.98")).quantize(Decimal(1))), size="0.001")
     exchange.faults.set("price-jump", {"percent": "-3"}, None, None)
-    for _ in range(100):
-        if not exchange.main.engine.open_orders:
-            break
-        await asyncio.sleep(0.1)
-    assert not exchange.main.engine.open_orders
+    await eventually(lambda: not exchange.main.engine.open_orders)
     _, answer = await client.get("/api/v2/spot/market/tickers")
     assert Decimal(answer["data"][0]["lastPr"]) < before * Decimal("0.98")
 

@@ -23,7 +23,7 @@ from paper_exchange.market.recording import (
 )
 from paper_exchange.matching import Side, TradingRules
 
-from .conftest import WHOLE_RECORDING
+from .conftest import WHOLE_RECORDING, eventually
 
 RULES = TradingRules("BTC", "USDT", 2, 6, Decimal(1), Decimal(0), Decimal(0))
 SHAPE = BookShape(Decimal(1), Decimal(1), 50, Decimal(20000))
@@ -140,7 +140,7 @@ async def play(market: RecordedMarket, clock: Clock, seconds: float) -> Ears:
         clock.now += 0.5
         await asyncio.sleep(0.025)
     # The market sleeps by real time: let it catch up.
-    await asyncio.sleep(0.4)
+    await eventually(lambda: market._slot == market._slot_at(clock.now))
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     return ears
