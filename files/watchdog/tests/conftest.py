@@ -24,6 +24,9 @@ PREFIX = "hbot-bot1-"
 QUOTING_S = 600.0
 """A bot quotes after 16 s on an idle machine; nothing here is about that."""
 
+SEEN_S = 60.0
+"""A look of the test's takes a second on an idle machine; when something happened, the exchange itself says."""
+
 # A quiet bot: wide quotes that rest, so that what takes them away is the watchdog.
 CALM: dict[str, Any] = {"total_amount_quote": 2000, "max_sample_jump_pct": 0.5, "max_last_trade_gap_pct": 0.1}
 
@@ -103,7 +106,7 @@ class Watchdog:
             "-v", f"{bot.root}/data:/run/bot/data:ro", "-v", f"{exchange.root}/tls/public:/run/paper-ca:ro",
             IMAGE, "python", "-m", "watchdog", "run",
         )  # fmt: skip
-        wait_for("the watchdog's first pass", lambda: self.status().get("exchange_answered_at"), 30)
+        wait_for("the watchdog's first pass", lambda: self.status().get("exchange_answered_at"), SEEN_S)
 
     def status(self) -> dict[str, Any]:
         """What it last said of itself."""
@@ -200,11 +203,19 @@ class Stage:
         """Whether every stranger's order is open."""
         return self.strangers <= {order["clientOid"] for order in self.exchange.orders()}
 
-    def off_within(self, seconds: float) -> float:
-        """Wait until no own order is open; how long it took."""
-        began = time.monotonic()
-        wait_for("no own order is open", lambda: not self.own_orders() or None, seconds, every=0.2)
-        return time.monotonic() - began
+    def off_within(self, seconds: float, since: float | None = None) -> float:
+        """Wait until no own order is open; how long after ``since`` (unix time, now if not given) the last one was, by
+        the exchange itself."""
+        began = time.time() if since is None else since
+        wait_for("no own order is open", lambda: not self.own_orders() or None, seconds + SEEN_S, every=0.2)
+        ended = [
+            int(order["uTime"]) / 1000
+            for order in self.exchange.orders(closed=True)
+            if order["clientOid"].startswith(PREFIX)
+        ]
+        took = max(ended, default=began) - began
+        assert took <= seconds, f"the last own order was off after {took:.1f} s"
+        return max(took, 0.0)
 
     def stays_off(self, seconds: float) -> None:
         """Look for so long, and see no own order."""

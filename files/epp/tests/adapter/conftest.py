@@ -326,7 +326,7 @@ class Bot:
 
     def answer(self, path: Path) -> str:
         """Wait for an answer."""
-        wait_for("an answer", lambda: path.exists() and not (path.parents[1] / path.name).exists(), 20)
+        wait_for("an answer", lambda: path.exists() and not (path.parents[1] / path.name).exists(), 60)
         return str(json.loads(path.read_text())["answer"])
 
     def request(self, action: str, reason: str, **more: str) -> str:

@@ -55,7 +55,8 @@ ALL: Mapping[str, Misbehaviour] = {
     "lost acks of orders": Misbehaviour("lost-reply", {"endpoint": "place-order"}),
     "lost acks of cancels": Misbehaviour("lost-reply", {"endpoint": "cancel-order"}),
     "refused orders": Misbehaviour("refuse-place"),
-    "refused cancels": Misbehaviour("refuse-cancel", promised=_reasons("cancel_stuck"), may_latch=True),
+    # An order may be up to 90 s old before its cancel is asked for, and it outlives that by 30 s before it pauses.
+    "refused cancels": Misbehaviour("refuse-cancel", promised=_reasons("cancel_stuck"), may_latch=True, seconds=240),
     "forgotten cancels": Misbehaviour("lost-cancel", may_latch=True),
     "duplicate events": Misbehaviour("duplicate-events"),
     "events out of order": Misbehaviour("shuffled-events", {"ms": "1500"}),

@@ -8,7 +8,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 import pytest
-from epp.tests.adapter.paper_trading import FAST, assert_books_agree, first_fill
+from epp.tests.adapter.conftest import wait_for
+from epp.tests.adapter.paper_trading import FAST, FILL_S, assert_books_agree, first_fill
 
 if TYPE_CHECKING:
     from .conftest import Bot, Exchange
@@ -88,7 +89,11 @@ def test_kill_9_then_the_old_orders_are_swept_and_every_fill_is_booked_once(
     bot = make_bot(exchange, **FAST)
     bot.run()
     bot.wait_for_log("First quote")
+    # Neither a replacement nor one that is still under way: what is killed has orders on the exchange.
+    exchange.fault("refuse-cancel")
+    wait_for("orders on the exchange", exchange.orders, FILL_S)
     bot.kill()
+    exchange.behave()
     left = {order["clientOid"] for order in exchange.orders()}
     assert left, "kill -9 leaves the orders on the exchange; that is what this is about"
     first_fill(exchange)

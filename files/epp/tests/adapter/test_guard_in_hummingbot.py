@@ -18,7 +18,20 @@ from typing import Any, ClassVar
 
 import pytest
 from epp.tests.adapter.conftest import KEYS, wait_for
-from epp.tests.adapter.watch import LARGE, START_S, Watch, a_bot, descent, fall, neutral, stairs, wave
+from epp.tests.adapter.watch import (
+    LARGE,
+    RECOVERY_S,
+    SOON_S,
+    START_S,
+    Watch,
+    a_bot,
+    descent,
+    fall,
+    log_time,
+    neutral,
+    stairs,
+    wave,
+)
 
 pytestmark = pytest.mark.bot_image
 
@@ -36,8 +49,10 @@ class TestConnectorAndFeed:
 
     MARKET = staticmethod(wave)
     PARAMETERS: ClassVar[dict[str, Any]] = {
-        "rest_tolerance_bps": 5,
-        "feed_stale_s": 12,
+        # The market moves by 1 bp a second: a look that comes some seconds late finds no other book.
+        "rest_tolerance_bps": 15,
+        # A silent socket is pinged every 10 s.
+        "feed_stale_s": 16,
         "connector_pause_s": 12,
         "connector_page_s": 60,
     }
@@ -46,52 +61,53 @@ class TestConnectorAndFeed:
         watch.running()
         assert watch.exchange.ctl("fault", "drop-sockets")["dropped"] == 2
         wait_for(
-            "both sockets again", lambda: watch.exchange.ctl("health")["sockets"] == {"public": 1, "private": 1}, 20
+            "both sockets again", lambda: watch.exchange.ctl("health")["sockets"] == {"public": 1, "private": 1}, SOON_S
         )
         time.sleep(12)
         assert watch.guard()["state"] == "running"
-        assert watch.sides() == {"buy", "sell"}
+        watch.quotes_both_sides()
 
     def test_a_silent_socket_is_told_by_the_rest_book(self, watch: Watch) -> None:
-        """Its keepalive is answered, so that its age says nothing; the REST book has moved on."""
+        """Its keepalive is answered, so that its age says nothing; the REST book has moved on, and stays away."""
         watch.running()
         watch.shortly_before_a_row(35)
         watch.exchange.fault("silent-feed")
-        row = watch.pauses("feed", 40)
-        assert float(row["book_age_s"]) < 12
+        watch.exchange.fault("price-jump", "percent=1")
+        row = watch.pauses("feed", SOON_S)
+        assert float(row["book_age_s"]) < 16
         assert "the REST book is" in watch.bot.log()
         watch.exchange.behave()
-        watch.running(45)
+        watch.running(RECOVERY_S)
 
     def test_a_socket_that_cannot_be_opened_again_is_a_stale_feed(self, watch: Watch) -> None:
         watch.running()
-        watch.shortly_before_a_row(25)
         watch.exchange.fault("refuse-socket")
         watch.exchange.ctl("fault", "drop-sockets")
-        row = watch.pauses("feed", 30)
-        assert float(row["book_age_s"]) > 12
-        assert "no public message for" in watch.bot.log()
+        watch.bot.wait_for_log("no public message for", SOON_S)
+        row = watch.pauses("feed", SOON_S)
+        assert float(row["book_age_s"]) > 16
         watch.exchange.behave()
-        watch.running(45)
+        watch.running(RECOVERY_S)
 
     def test_a_connector_that_is_not_ready_pauses_pages_and_comes_back(self, watch: Watch) -> None:
         """The exchange is down for its own status, and takes cancels still: no order is left, so nothing latches."""
         watch.running()
         watch.exchange.fault("http-error", "endpoint=time")
-        watch.pauses("connector", 60)
-        watch.bot.wait_for_log("Alert: connector_30min", 90)
+        watch.pauses("connector", RECOVERY_S)
+        watch.bot.wait_for_log("Alert: connector_30min", RECOVERY_S)
         time.sleep(3)
         assert watch.guard()["latch"] is None
         watch.exchange.behave()
-        watch.running(90)
+        watch.running(RECOVERY_S)
 
     def test_an_outage_with_own_orders_not_proven_absent_latches(self, watch: Watch) -> None:
         """Nothing answers: after so long the orders may still be there. They are cancelled when it answers again."""
         watch.running()
+        watch.holds_its_orders()
         watch.exchange.fault("http-error", "status=503")
         watch.exchange.fault("refuse-socket")
         watch.exchange.ctl("fault", "drop-sockets")
-        watch.latches("connector", 150, orders_go=False)
+        watch.latches("connector", 60 + RECOVERY_S, orders_go=False)
         assert watch.exchange.orders(), "they could not be cancelled"
         watch.exchange.behave()
         watch.no_order_is_left()
@@ -112,41 +128,42 @@ class TestBalancesAndClock:
         watch.running()
         watch.shortly_before_a_row(15)
         watch.exchange.fault("wrong-balance", "amount=-100000")
-        watch.pauses("balances", 5)
+        watch.pauses("balances", 20)
         assert "balances (negative:" in watch.bot.log()
         watch.exchange.behave()
-        watch.running(30)
+        watch.running(RECOVERY_S)
 
     def test_balances_off_from_the_fills_sum_latch_at_the_third_check(self, watch: Watch) -> None:
         """A withdrawal that nobody booked. A reset takes the balances as they are."""
         watch.running()
         began = time.time()
         watch.exchange.fault("wrong-balance", "amount=-100")
-        watch.until("soft_pause", "balances", 30)
+        watch.until("soft_pause", "balances", SOON_S)
         watch.no_order_is_left()
-        assert watch.until("hard_stop", "balances", 90) - began > 2 * 20
+        assert watch.until("hard_stop", "balances", RECOVERY_S) - began > 2 * 20
         watch.latches("balances")
         assert "off from the fills' sum by" in watch.guard()["latch"]["detail"]
         watch.reset("balances")
         watch.exchange.behave()  # the money is back: that is a mismatch, too
-        watch.until("soft_pause", "balances", 60)
+        watch.until("soft_pause", "balances", SOON_S)
         answer = watch.bot.request("transfer", "it was the test's", quote="100")
         assert answer == "done"
-        watch.running(60)
+        watch.running(RECOVERY_S)
 
     def test_a_clock_off_by_over_a_second_pauses_until_it_is_in_step(self, watch: Watch) -> None:
         watch.running()
         watch.exchange.fault("clock-skew", "ms=2500")
-        row = watch.pauses("clock", 60)
-        assert 2 < float(row["clock_skew_s"]) < 3
+        row = watch.pauses("clock", RECOVERY_S)
+        # The one sample that the row tells is uncertain by half its round trip.
+        assert 1.5 < float(row["clock_skew_s"]) < 3.5
         assert watch.guard()["latch"] is None
         watch.exchange.behave()
-        watch.running(60)
+        watch.running(RECOVERY_S)
 
     def test_a_clock_off_by_over_five_seconds_latches(self, watch: Watch) -> None:
         watch.running()
         watch.exchange.fault("clock-skew", "ms=-8000")
-        watch.latches("clock", 90)
+        watch.latches("clock", RECOVERY_S)
         watch.exchange.behave()
         watch.reset("clock")
 
@@ -166,33 +183,29 @@ class TestAnOrderThatOutlivesItsCancel:
 
     def test_it_pauses_and_ends_when_the_order_is_gone(self, watch: Watch) -> None:
         watch.running()
-        watch.exchange.fault("partial-fills", "participation=0.0000000001")  # what is stuck stays
-        watch.exchange.fault("refuse-cancel")
-        wait_for("a direct cancel", lambda: self.refusals(watch), 60)
-        first = time.time()
-        watch.until("soft_pause", "cancel_stuck", 60)
-        paused = time.time()
-        assert 12 < paused - first < 30
+        watch.holds_its_orders()  # what is stuck stays
+        watch.until("soft_pause", "cancel_stuck", 60 + SOON_S)
+        lines = watch.bot.log().splitlines()
+        first = log_time(next(line for line in lines if "refused: " in line))
+        assert 12 < watch.changed("running to soft_pause") - first < 30
         assert self.refusals(watch) >= 4
-        late = [o for o in watch.exchange.orders(closed=True) if first + 1 < int(o["cTime"]) / 1000]
+        late = [o for o in watch.exchange.orders(closed=True) if first + 2 < int(o["cTime"]) / 1000]
         assert late == [], "nothing is placed while an order outlives its cancel"
         left = {order["clientOid"] for order in watch.exchange.orders()}
         assert left, "refused is refused"
         watch.exchange.behave()
-        wait_for("them gone", lambda: left.isdisjoint(o["clientOid"] for o in watch.exchange.orders()), 20, 1)
-        watch.running(30)
+        wait_for("them gone", lambda: left.isdisjoint(o["clientOid"] for o in watch.exchange.orders()), SOON_S, 1)
+        watch.running(RECOVERY_S)
 
     def test_at_two_minutes_it_latches_and_cancels_until_none_is_open(self, watch: Watch) -> None:
         watch.running()
-        watch.exchange.fault("partial-fills", "participation=0.0000000001")  # what is stuck stays
-        watch.exchange.fault("refuse-cancel")
-        watch.pauses("cancel_stuck", 90, orders_go=False)
-        row = watch.latches("cancel_stuck", 150, orders_go=False)
+        watch.holds_its_orders()  # what is stuck stays
+        watch.pauses("cancel_stuck", 60 + SOON_S, orders_go=False)
+        row = watch.latches("cancel_stuck", RECOVERY_S, orders_go=False)
         assert int(row["orders_active"]) > 0
         assert int(row["cancel_fail_streak"]) > 15
         refused = self.refusals(watch)
-        time.sleep(6)
-        assert self.refusals(watch) > refused, "it goes on trying"
+        wait_for("it goes on trying", lambda: self.refusals(watch) > refused, SOON_S)
         watch.exchange.behave()
         watch.no_order_is_left()
         watch.stays_latched("cancel_stuck")
@@ -208,17 +221,18 @@ class TestCancelsPerMinute:
     MARKET = staticmethod(wave)
     PARAMETERS: ClassVar[dict[str, Any]] = neutral(refresh_s=5) | {
         "cancel_budget_per_min": 10,
-        "cancel_budget_hold_s": 62,
+        # Longer than until the next row, also when ticks are late.
+        "cancel_budget_hold_s": 75,
         "cancel_budget_pauses": 2,
     }
 
     def test_too_many_pause_for_the_hold_and_the_last_pause_of_an_hour_latches(self, watch: Watch) -> None:
         watch.running()
-        began = watch.until("soft_pause", "cancel_rate", 120)
-        watch.pauses("cancel_rate", 5)
-        watch.until("running", within=70)
-        assert 55 < time.time() - began < 70
-        watch.latches("cancel_rate", 120)
+        watch.pauses("cancel_rate", RECOVERY_S)
+        began = watch.changed("running to soft_pause")
+        watch.until("running", within=75 + SOON_S)
+        assert 74 < watch.changed("soft_pause to running") - began < 83
+        watch.latches("cancel_rate", RECOVERY_S)
         watch.reset("cancel_rate")
 
     def test_the_days_row(self, watch: Watch) -> None:
@@ -235,23 +249,23 @@ class TestPriceSanityAndEdge:
         watch.running()
         watch.shortly_before_a_row(15)
         watch.exchange.fault("thin-book", "bps=40")
-        row = watch.pauses("price_sanity", 10)
+        row = watch.pauses("price_sanity", SOON_S)
         assert float(row["best_ask"]) / float(row["best_bid"]) > 1.0075
         watch.exchange.behave()
-        watch.running(30)
+        watch.running(RECOVERY_S)
 
     def test_a_floor_over_the_widest_spread_is_no_edge(self, watch: Watch) -> None:
         """The market's own width lifts the floor; it must have been low again for its hold."""
         watch.running()
         watch.shortly_before_a_row(15)
         watch.exchange.fault("thin-book", "bps=24")
-        row = watch.pauses("edge", 10)
+        row = watch.pauses("edge", SOON_S)
         assert float(row["spread_floor_pct"]) > 0.0110 * 0.003 / 0.007
         cleared = time.time()
         watch.exchange.behave()
-        watch.until("running", within=40)
-        assert time.time() - cleared > 10
-        watch.running(10)
+        watch.until("running", within=RECOVERY_S)
+        assert watch.changed("soft_pause to running") - cleared > 10
+        watch.quotes_both_sides()
 
     def test_the_days_row(self, watch: Watch) -> None:
         assert watch.guard()["latch"] is None
@@ -262,7 +276,7 @@ class TestExceptionsAndKillFile:
     """An exception in the tick pauses, three in a row latch, and so does the operator's kill file."""
 
     MARKET = staticmethod(wave)
-    PARAMETERS: ClassVar[dict[str, Any]] = {"exception_hold_s": 20}
+    PARAMETERS: ClassVar[dict[str, Any]] = {"exception_hold_s": 40}
 
     @contextlib.contextmanager
     def no_way_into_the_state(self, watch: Watch) -> Iterator[None]:
@@ -275,21 +289,21 @@ class TestExceptionsAndKillFile:
 
     def test_an_exception_in_the_tick_pauses_at_once_and_for_its_hold(self, watch: Watch) -> None:
         watch.running()
-        watch.shortly_before_a_row(10)
+        watch.shortly_before_a_row(20)
         with self.no_way_into_the_state(watch):
-            wait_for("an exception", lambda: "The tick failed" in watch.bot.log(), 5, 0.05)
-        row = watch.pauses("exception", 5)
+            wait_for("an exception", lambda: "The tick failed" in watch.bot.log(), 19, 0.05)
+        row = watch.pauses("exception", 19)
         assert "PermissionError" in watch.guard()["exception_detail"]
         assert row["state"] == "soft_pause"
-        watch.running(40)
+        watch.running(RECOVERY_S)
 
     def test_three_in_a_row_latch(self, watch: Watch) -> None:
         watch.running()
         failed = watch.bot.log().count("The tick failed")
         with self.no_way_into_the_state(watch):
-            wait_for("exceptions", lambda: watch.bot.log().count("The tick failed") >= failed + 4, 15, 0.1)
+            wait_for("exceptions", lambda: watch.bot.log().count("The tick failed") >= failed + 4, SOON_S, 0.1)
             watch.no_order_is_left()
-        watch.latches("exception", 10)
+        watch.latches("exception", SOON_S)
         watch.reset("exception")
 
     def test_a_request_that_cannot_be_answered_is_carried_out_once(self, watch: Watch) -> None:
@@ -303,7 +317,7 @@ class TestExceptionsAndKillFile:
         answers = watch.bot.state_directory / "commands/answered"
         answers.chmod(0o555)
         answer = watch.bot.ask("transfer", "a deposit", quote="5")
-        watch.until("hard_stop", "exception", 20)
+        watch.until("hard_stop", "exception", SOON_S)
         assert reference() == before + 5
         watch.bot.kill()
         answers.chmod(0o755)
@@ -317,7 +331,8 @@ class TestExceptionsAndKillFile:
         watch.running()
         (watch.bot.state_directory / "kill").touch()
         touched = time.time()
-        assert watch.until("hard_stop", "kill_file", 5) - touched < 3
+        watch.until("hard_stop", "kill_file", SOON_S)
+        assert watch.changed("running to hard_stop") - touched < 5, "at its next tick, one a second"
         watch.latches("kill_file")
         (watch.bot.state_directory / "kill").unlink()
         watch.bot.kill()
@@ -328,7 +343,7 @@ class TestExceptionsAndKillFile:
         watch.seen = set()  # what it counted of the day is set aside with it
         watch.bot.wait_until_ready()
         time.sleep(3)
-        watch.until("hard_stop", "kill_file", 5)
+        watch.until("hard_stop", "kill_file", SOON_S)
         watch.reset("kill_file")
 
     def test_the_days_row(self, watch: Watch) -> None:
@@ -352,13 +367,13 @@ class TestTradingDrawdown:
 
     def test_it_pauses_for_its_hold_and_measures_anew(self, watch: Watch) -> None:
         watch.running()
-        row = watch.pauses("trading_drawdown", 200)
+        row = watch.pauses("trading_drawdown", 400)
         assert float(row["trading_drawdown_pct"]) >= 0.0002
         assert float(row["trading_pnl_quote"]) < 0
-        watch.bot.wait_for_log("over: trading_drawdown", 80)
+        watch.bot.wait_for_log("over: trading_drawdown", RECOVERY_S)
 
     def test_from_the_true_peak_it_latches(self, watch: Watch) -> None:
-        row = watch.latches("trading_drawdown", 400)
+        row = watch.latches("trading_drawdown", 600)
         assert float(row["trading_drawdown_pct"]) >= 0.0013
         watch.reset("trading_drawdown")
 
@@ -377,15 +392,16 @@ class TestTradingLossOfTheDay:
     )
 
     def test_it_pauses_to_the_roll(self, watch: Watch) -> None:
+        watch.clear_of_midnight(12)
         watch.running()
-        watch.pauses("trading_day_loss", 200)
+        watch.pauses("trading_day_loss", 400)
         watch.sleep_over_midnight()
         assert "trading_day_loss:1" in watch.yesterday()["ops_events"].split(";")
         assert "over: " in watch.bot.log().rpartition("Ready to quote")[2]
 
     def test_a_greater_loss_latches(self, watch: Watch) -> None:
-        watch.until("soft_pause", "trading_day_loss", 200)
-        watch.latches("trading_day_loss", 400)
+        watch.until("soft_pause", "trading_day_loss", 400)
+        watch.latches("trading_day_loss", 600)
         watch.reset("trading_day_loss")
 
     def test_the_days_row(self, watch: Watch) -> None:
@@ -403,15 +419,16 @@ class TestMarkToMarketLossOfTheDay:
     }
 
     def test_it_reduces_only_to_the_roll(self, watch: Watch) -> None:
-        watch.running()
-        watch.reduces("mtm_day_loss", 150)
+        watch.clear_of_midnight(8)
+        watch.runs_into_the_fall()
+        watch.reduces("mtm_day_loss", RECOVERY_S)
         watch.sleep_over_midnight()
         assert "mtm_day_loss:1" in watch.yesterday()["ops_events"].split(";")
         assert "over: " in watch.bot.log().rpartition("Ready to quote")[2]
 
     def test_a_greater_loss_latches_and_sells_nothing(self, watch: Watch) -> None:
-        watch.until("reduce_only", "mtm_day_loss", 120)
-        watch.until("hard_stop", "mtm_day_loss", 240)
+        watch.until("reduce_only", "mtm_day_loss", RECOVERY_S)
+        watch.until("hard_stop", "mtm_day_loss", 300)
         watch.no_order_is_left()
         fills = watch.exchange.fills()
         row = watch.latches("mtm_day_loss")
@@ -435,10 +452,11 @@ class TestMarkToMarketDrawdown:
     }
 
     def test_it_reduces_only_and_then_latches(self, watch: Watch) -> None:
-        watch.running()
-        row = watch.reduces("mtm_drawdown", 150)
+        watch.clear_of_midnight(5)
+        watch.runs_into_the_fall()
+        row = watch.reduces("mtm_drawdown", RECOVERY_S)
         assert 0.001 <= float(row["drawdown_pct"]) < 0.01
-        row = watch.latches("mtm_drawdown", 240)
+        row = watch.latches("mtm_drawdown", 300)
         assert float(row["drawdown_pct"]) >= 0.01
         watch.reset("mtm_drawdown")
 
@@ -457,9 +475,10 @@ class TestTurnoverAndFees:
     )
 
     def test_fees_over_gross_alert_and_widen_and_never_pause(self, watch: Watch) -> None:
+        watch.clear_of_midnight(12)
         watch.running()
         before = [float(row["spread_pct"]) for row in watch.bot.book("minute") if row["spread_pct"]]
-        watch.bot.wait_for_log("Alert: fee_share", 240)
+        watch.bot.wait_for_log("Alert: fee_share", 480)
         since = time.time()
         guard = watch.guard()
         assert guard["fee_share_bad"]
@@ -467,7 +486,7 @@ class TestTurnoverAndFees:
         wait_for(
             "a minute row",
             lambda: datetime.fromisoformat(watch.bot.book("minute")[-1]["ts"]).timestamp() > since,
-            70,
+            60 + SOON_S,
         )
         row = watch.bot.book("minute")[-1]
         assert row["state"] in ("running", "reduce_only")
@@ -475,11 +494,11 @@ class TestTurnoverAndFees:
         assert float(row["spread_pct"]) >= 1.25 * min(before, default=0.003) - 1e-9
 
     def test_at_the_turnover_cap_only_the_error_is_reduced_to_the_roll(self, watch: Watch) -> None:
-        row = watch.reduces("turnover_cap", 300)
+        row = watch.reduces("turnover_cap", 480)
         assert float(row["turnover_x"]) >= 1.5
         watch.sleep_over_midnight()
         assert "turnover_cap:1" in watch.yesterday()["ops_events"].split(";")
-        watch.running(60)
+        watch.running(RECOVERY_S)
         assert "turnover_cap" not in watch.guard()["codes"]
 
     def test_the_days_row(self, watch: Watch) -> None:
@@ -502,12 +521,13 @@ class TestWrongAtTheStart:
 
     def test_a_live_bot_routed_to_the_simulator(self, stopped: Callable[..., Watch]) -> None:
         watch = stopped(mode="live", market_source="exchange")
+        watch.clear_of_midnight(4)
         watch.bot.run()
         watch.bot.wait_for_log("Routing: mode is live, but api.bitget.com is")
         path = watch.bot.state_directory / "state_live.json"
-        wait_for("the latch", lambda: path.exists() and '"code":"routing"' in path.read_text(), 10)
+        wait_for("the latch", lambda: path.exists() and '"code":"routing"' in path.read_text(), SOON_S)
         assert "healthy" in watch.bot.health()
-        wait_for("a row", lambda: "routing" in self.last_reasons(watch), 80)
+        wait_for("a row", lambda: "routing" in self.last_reasons(watch), 60 + SOON_S)
         watch.bot.stop()
         assert watch.exchange.orders(closed=True) == []
         (day,) = watch.bot.book("daily")
@@ -524,7 +544,7 @@ class TestWrongAtTheStart:
         assert keystore.read_bytes() != right
         watch.bot.run()
         watch.bot.wait_for_log("does not know the bot's key (Bitget's code 40006)")
-        watch.until("hard_stop", "routing", 10)
+        watch.until("hard_stop", "routing", SOON_S)
         watch.row("hard_stop", "routing", time.time())
         watch.bot.kill()
         keystore.write_bytes(right)

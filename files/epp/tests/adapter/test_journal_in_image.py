@@ -47,10 +47,8 @@ def test_every_decision_of_a_paper_run_is_made_again(
     bot.start()
     bot.wait_for_log("First quote", times=2)
     time.sleep(TRADING_S)
-    for number, action in enumerate(("pause", "resume")):
-        request = bot.state_directory / f"commands/{number}.json"
-        request.with_suffix(".tmp").write_text(json.dumps({"action": action, "reason": "a test"}))
-        request.with_suffix(".tmp").rename(request)
+    for action in ("pause", "resume"):
+        assert bot.request(action, "a test") == "done"
         time.sleep(5)
     assert bot.stop() == 0
     assert_books_agree(bot, exchange)
@@ -60,7 +58,7 @@ def test_every_decision_of_a_paper_run_is_made_again(
     found = verify(segments)
     assert found.difference is None, found.difference
     assert (found.segments, found.starts, found.lost) == (2, 2, 0)
-    assert found.ticks > 2 * TRADING_S * 0.8
+    assert found.ticks > TRADING_S, "a tick a second, fewer on a busy machine"
     assert found.placed > 10
     names = [call.name for segment in segments for call in segment.calls()]
     assert {"decide", "on_fill", "on_cancel", "seed_bars", "pause", "resume"} <= set(names)

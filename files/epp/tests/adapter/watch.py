@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import time
 import uuid
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,12 @@ from .paper_trading import FAST
 
 START_S = 600.0
 """From the container's start to the first quotes: 16 s on an idle machine, minutes on a busy one."""
+
+SOON_S = 60.0
+"""What takes a second or a few on an idle machine, and is no promise of a time."""
+
+RECOVERY_S = 180.0
+"""Likewise, for what waits for the bot's next looks at clock, ticker or network, up to 20 s apart."""
 
 PRICE = 47_000.0
 BAR_S = 2.0
@@ -72,12 +79,18 @@ def neutral(**changes: float) -> dict[str, Any]:
     return {"regimes": {"neutral_low_vol": changes}}
 
 
+def log_time(line: str) -> float:
+    """When the bot wrote a line of its log."""
+    return datetime.strptime(line[:23] + " +0000", "%Y-%m-%d %H:%M:%S,%f %z").timestamp()
+
+
 class Watch:
     """A bot, its exchange, and what the guard is expected to say of them."""
 
     def __init__(self, exchange: Exchange, bot: Bot) -> None:
         self.exchange, self.bot = exchange, bot
         self.seen: set[str] = set()
+        self._slept = 0
 
     # -- the state
 
@@ -110,7 +123,27 @@ class Watch:
         if not self.bot.starts:
             self.bot.run()
         self.until("running", within=within)
-        wait_for("quotes on both sides", lambda: self.sides() == {"buy", "sell"}, 60)
+        self.quotes_both_sides()
+
+    def runs_into_the_fall(self) -> None:
+        """The bot runs; the market may fall already, and leave it its quotes on both sides for a few seconds only."""
+        self.bot.run()
+        wait_for("running", self.runs, START_S)
+        wait_for("an order", lambda: self.exchange.orders(closed=True), SOON_S)
+
+    def runs(self) -> int:
+        """How often the bot has come to run, by its log."""
+        return len(re.findall(r" state: \w+ to running", self.bot.log()))
+
+    def quotes_both_sides(self) -> None:
+        """The exchange has orders of both sides; one that is being replaced is missing for a second or two."""
+        wait_for("quotes on both sides", lambda: self.sides() == {"buy", "sell"}, SOON_S)
+
+    def holds_its_orders(self) -> None:
+        """From here on the bot has orders on both sides, and neither it nor the market can take one away."""
+        self.exchange.fault("partial-fills", "participation=0.0000000001")
+        self.exchange.fault("refuse-cancel")
+        self.quotes_both_sides()
 
     def sides(self) -> set[str]:
         """Sides on which the exchange has own orders."""
@@ -133,9 +166,14 @@ class Watch:
         since = self.until("reduce_only", code, within)
         row = self.row("reduce_only", code, since)
         assert row["base_pct"] != row["target_base_pct"]
-        reducing = "sell" if float(row["base_pct"]) > float(row["target_base_pct"]) else "buy"
-        assert self.sides() <= {reducing}
+        # The error changes its sign when the market turns after the row: then the next row tells the side.
+        wait_for("no quotes but those that reduce the error", self._reduces_only, 130)
         return row
+
+    def _reduces_only(self) -> bool:
+        row = self.bot.book("minute")[-1]
+        reducing = "sell" if float(row["base_pct"]) > float(row["target_base_pct"]) else "buy"
+        return self.sides() <= {reducing}
 
     def latches(self, code: str, within: float = 150.0, *, orders_go: bool = True) -> dict[str, str]:
         """hard_stop for this reason: no order is left, so it stands in minute.csv, and a restart changes nothing."""
@@ -163,14 +201,17 @@ class Watch:
 
     def reset(self, code: str) -> None:
         """Only the operator ends a latch, with a reason, and is told the old and the new values."""
+        placed, runs = len(self.exchange.orders(closed=True)), self.runs()
         answer = self.bot.request("reset", f"the test of {code} is over")
         assert f"cleared {code}" in answer
         assert "before {" in answer
-        self.running(90)
+        # The market may pause it again within seconds: its log and the exchange's history tell that it ran and quoted.
+        wait_for("running", lambda: self.runs() > runs, RECOVERY_S)
+        wait_for("an order", lambda: len(self.exchange.orders(closed=True)) > placed, RECOVERY_S, 1)
 
     def no_order_is_left(self) -> None:
-        """The exchange shows none open within a few seconds."""
-        wait_for("no order left", lambda: self.exchange.orders() == [], 20, 1)
+        """The exchange comes to show none open."""
+        wait_for("no order left", lambda: self.exchange.orders() == [], SOON_S, 1)
 
     def row(self, state: str, code: str, since: float) -> dict[str, str]:
         """The next row of minute.csv, which must be in this state for this reason."""
@@ -179,7 +220,7 @@ class Watch:
             rows = [row for row in self.bot.book("minute") if datetime.fromisoformat(row["ts"]).timestamp() > since]
             return rows[0] if rows else None
 
-        row = wait_for("a minute row", look, 80)
+        row = wait_for("a minute row", look, 60 + SOON_S)
         assert (row["state"], code in row["reasons"].split(";")) == (state, True), row
         assert row["mode"] == "paper"
         return row
@@ -199,11 +240,24 @@ class Watch:
         """Wait until the next row of minute.csv is so many seconds away."""
         time.sleep((60 - seconds - time.time() % 60) % 60)
 
+    def clear_of_midnight(self, minutes: float) -> None:
+        """Wait for the new UTC day when this one is over in so many minutes: what lasts to the roll would end by it."""
+        left = 86400 - time.time() % 86400
+        if left < minutes * 60:
+            time.sleep(left + 5)
+
+    def changed(self, text: str) -> float:
+        """When the guard last came from one state to another, by the bot's own log: ``text`` is ``running to …``."""
+        lines = [line for line in self.bot.log().splitlines() if f"state: {text}" in line]
+        assert lines, f"never {text}"
+        return log_time(lines[-1])
+
     def sleep_over_midnight(self) -> None:
         """Stop the bot as a crash does, make its state yesterday's, and start it again."""
         self.bot.kill()
         path = self.bot.state_directory / "state_paper.json"
         document = json.loads(path.read_text())
+        self._slept = document["body"]["engine"]["ledger"]["day"]["day"] - 1
         ledger, guard = document["body"]["engine"]["ledger"], document["body"]["engine"]["guard"]
         ledger["day"]["day"] -= 1
         for peak in ledger["peaks"]:
@@ -218,12 +272,12 @@ class Watch:
 
     def yesterday(self) -> dict[str, str]:
         """The row of the day that was slept through."""
-        day = (datetime.now(tz=UTC) - timedelta(days=1)).strftime("%Y-%m-%d")
+        day = f"{datetime.fromtimestamp(self._slept * 86400, UTC):%Y-%m-%d}"
 
         def look() -> dict[str, str] | None:
             return next((row for row in self.bot.book("daily") if row["day"] == day), None)
 
-        return wait_for("yesterday's row", look, 30)
+        return wait_for("yesterday's row", look, SOON_S)
 
 
 @contextlib.contextmanager
