@@ -3,8 +3,15 @@
 from pathlib import Path
 
 import pytest
+from ansible.plugins.loader import init_plugin_loader
 
-from tests.controller import PLAYBOOKS_DIRECTORY, ROOT_PLAYBOOK, Way, command, installed
+from tests.controller import PLAYBOOKS_DIRECTORY, ROOT, ROOT_PLAYBOOK, Way, command, installed
+
+
+@pytest.fixture(scope="session")
+def importable_collection() -> None:
+    """The collection's own modules can be imported from the checkout, as they can on a controller and on a VPS."""
+    init_plugin_loader([str(ROOT / "collections")])
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ Pure functions: the module ``bot_status`` reads, the action plugin ``status_tabl
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
@@ -94,14 +94,21 @@ def firing(found: Mapping[str, Any], bot: str | None) -> list[str]:
 
 
 def table(rows: Sequence[Row]) -> list[str]:
-    """The lines of the table, columns aligned."""
-    lines = [HEADER, *(row.cells for row in rows)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(HEADER))]
-    return ["  ".join(_padded(*cell) for cell in zip(line, widths, HEADER, strict=True)).rstrip() for line in lines]
+    """The lines of the table."""
+    return aligned([HEADER, *(row.cells for row in rows)], TO_THE_RIGHT)
 
 
-def _padded(cell: str, width: int, column: str) -> str:
-    return cell.rjust(width) if column in TO_THE_RIGHT else cell.ljust(width)
+def aligned(lines: Sequence[Sequence[str]], to_the_right: Collection[str]) -> list[str]:
+    """Lines of cells, the header first, with their columns aligned; those of these names to the right."""
+    header = lines[0]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
+    return [
+        "  ".join(
+            cell.rjust(width) if name in to_the_right else cell.ljust(width)
+            for cell, width, name in zip(line, widths, header, strict=True)
+        ).rstrip()
+        for line in lines
+    ]
 
 
 def _container_faults(bot: Bot, container: Mapping[str, Any] | None) -> list[str]:
@@ -144,7 +151,7 @@ def _book_faults(bot: Bot, minute: Mapping[str, str], now: float, running_s: flo
     faults = []
     age = now - _seconds(minute["ts"], now)
     if age > FRESH_S and running_s > FRESH_S:
-        faults.append(f"its last minute row is {_span(age)} old")
+        faults.append(f"its last minute row is {span(age)} old")
     if minute.get("mode") != bot.mode:
         faults.append(f"it runs in {minute.get('mode')} mode, and the inventory says {bot.mode}")
     if minute.get("state") == "hard_stop" and EXEMPT_STOPS.get(bot.variant) not in _reasons(minute):
@@ -191,10 +198,11 @@ def _seconds(text: str, otherwise: float) -> float:
 
 
 def _age(moment: str | None, now: float) -> str:
-    return "-" if not moment else f"{_span(now - _seconds(moment, now))} ago"
+    return "-" if not moment else f"{span(now - _seconds(moment, now))} ago"
 
 
-def _span(seconds: float) -> str:
+def span(seconds: float) -> str:
+    """A duration in its largest unit of which there are two."""
     whole = max(0, round(seconds))
     for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
         if whole >= 2 * size:

@@ -5,23 +5,18 @@ from __future__ import annotations
 import importlib
 import json
 from collections.abc import Callable
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
-from ansible.plugins.loader import init_plugin_loader
-
-COLLECTIONS = Path(__file__).parents[2] / "collections"
 
 RunModule = Callable[..., dict[str, Any]]
 
 
 @pytest.fixture(scope="session")
-def load_module() -> Callable[[str], ModuleType]:
+def load_module(importable_collection: None) -> Callable[[str], ModuleType]:
     """Gives a module of the collection by its name."""
-    init_plugin_loader([str(COLLECTIONS)])
 
     def load(name: str) -> ModuleType:
         return importlib.import_module(f"ansible_collections.hbot.infra.plugins.modules.{name}")

@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 import yaml
 from ansible.parsing.dataloader import DataLoader
-from ansible.plugins.loader import init_plugin_loader
 from ansible.template import Templar, trust_as_template
 
 ROOT = Path(__file__).parents[2]
@@ -26,9 +25,8 @@ RenderFor = Callable[..., Render]
 
 
 @pytest.fixture(scope="session")
-def render_for() -> RenderFor:
+def render_for(importable_collection: None) -> RenderFor:
     """Gives a renderer of expressions for one bot: its name, and what its inventory says other than the defaults."""
-    init_plugin_loader([str(ROOT / "collections")])
     loader = DataLoader()
 
     def load(path: Path) -> dict[str, Any]:
