@@ -48,7 +48,7 @@ test: venv lint unit offsite-tests page-test bot-image-tests scenario ## everyth
 lint: venv ## yamllint, ansible-lint (production), ruff, mypy --strict
 	@echo "==> yamllint"; yamllint --strict .
 	@echo "==> ruff"; ruff check . && ruff format --check --quiet .
-	@echo "==> mypy --strict"; mypy $(PYTHON_TREES) && mypy --python-version 3.10 files/bot_exporter # Ubuntu 22.04's own Python runs it
+	@echo "==> mypy --strict"; mypy $(PYTHON_TREES) && mypy --python-version 3.10 files/bot_exporter files/host_backup files/host_status # Ubuntu 22.04's own Python runs it
 	@echo "==> ansible-lint"; ansible-lint --offline --strict
 
 .PHONY: unit

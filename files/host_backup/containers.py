@@ -9,6 +9,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from . import silence
 from .errors import BackupError
 from .manifest import Container
 from .settings import Settings
@@ -164,8 +165,9 @@ def tell_watchdog(bot: str, *words: str) -> subprocess.CompletedProcess[str]:
 
 
 def plan_stop(bot: str) -> None:
-    """Tell the bot's watchdog, which would take a slow stop for a bot that hangs."""
+    """Tell the bot's watchdog, which would take a slow stop for a bot that hangs; the alerts of a stop are silent."""
     tell_watchdog(bot, "lease", "--seconds", str(LEASE_S), "--by", "host_backup", "--reason", "a planned stop")
+    silence.begin(bot, LEASE_S)
 
 
 def stop(settings: Settings, bot: str) -> None:
@@ -180,8 +182,9 @@ def stop(settings: Settings, bot: str) -> None:
 
 
 def stop_is_over(bot: str) -> None:
-    """Have the bot's watchdog watch again: what it planned to do is done."""
+    """Have the bot's watchdog watch again, and its alerts told: what it planned to do is done."""
     tell_watchdog(bot, "release", "--by", "host_backup", "--reason", "the planned stop is over")
+    silence.end(bot)
 
 
 def stop_exchange(bot: str) -> None:

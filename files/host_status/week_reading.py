@@ -141,7 +141,7 @@ def read(root: Path, instances: Sequence[tuple[str, str]], now: float) -> Readin
     :param instances: bots that keep books, each with its variant.
     :param now: seconds since the epoch.
     """
-    today = datetime.fromtimestamp(now, tz=timezone.utc)  # noqa: UP017 (Python 3.10 has no datetime.UTC)
+    today = datetime.fromtimestamp(now, tz=timezone.utc)  # Python 3.10 has no datetime.UTC
     banned, in_all = bans(_said("fail2ban-client", "status", "sshd"))
     return Reading(
         now=now,
