@@ -179,6 +179,11 @@ updates: export HBOT_UPDATE_IMAGES := all
 updates: venv ## every bad image that an update may meet, on the converged embedded VPS (30 min)
 	@pytest -q tests/vps/test_update.py
 
+.PHONY: two-vps
+two-vps: venv ## bots moved between two embedded VPSs, for real (15 min)
+	@$(VPS) images
+	@pytest -q -s tests/two_vps
+
 .PHONY: lock
 lock: venv ## pin the development dependencies anew (needs uv)
 	@uv pip compile --quiet --generate-hashes --no-header --no-emit-index-url --no-emit-find-links \

@@ -7,21 +7,20 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from . import aside, containers, sets
-from .adopt import adopt, rebuild
+from . import aside, containers, move, sets
+from .adopt import rebuild
 from .backup_run import Run
 from .change import Change, outcome
 from .drill import drill
 from .errors import BackupError
 from .host_lock import QUIET_S, HeldError, HostLock, ansible_is_at_work, process_owner
-from .manifest import now
 from .progress import complain, say
 from .repository_setup import is_set_up, set_up
-from .retire import put_away, retire, stop_without_orders
+from .retire import retire, stop_without_orders
 from .rollback import rollback
 from .settings import Settings, load
 from .update import proven, update
@@ -30,6 +29,8 @@ from .whole_file import write
 WRONG_USE = 64
 FAILED = 1
 PATIENCE_S = 3600.0
+MOVES: Mapping[str, Callable[[Settings, str], object]] = {"leave": move.leave, "arrive": move.arrive, "done": move.done}
+"""The steps of a move: packed here, unpacked there, put away where the bot is no more."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -95,14 +96,12 @@ def _parser() -> argparse.ArgumentParser:
 
     one = commands.add_parser("retire", help="take a bot off this VPS; its data is put away (remove_bot.yml)")
     one.add_argument("bot")
-    one.add_argument("--archive", action="store_true", help="only stop and export it, for another VPS (move_bot.yml)")
-    one.add_argument("--moved", action="store_true", help="it runs elsewhere now: put away what is here (move_bot.yml)")
     one.set_defaults(run=_retire)
 
-    one = commands.add_parser("adopt", help="put an exported bot in place on this VPS (move_bot.yml)")
+    one = commands.add_parser("move", help="hand a bot to another VPS (move_bot.yml)")
+    one.add_argument("step", choices=list(MOVES))
     one.add_argument("bot")
-    one.add_argument("snapshot")
-    one.set_defaults(run=_adopt)
+    one.set_defaults(run=_move)
 
     one = commands.add_parser("rebuild", help="bring bots back that this VPS has lost (rebuild.yml)")
     one.add_argument("bot", nargs="*")
@@ -193,17 +192,13 @@ def _proven(settings: Settings, options: argparse.Namespace) -> int:
 
 def _retire(settings: Settings, options: argparse.Namespace) -> int:
     with _locked(f"taking off {options.bot}", options.run_id):
-        if options.moved:
-            said = put_away(settings, options.bot, settings.root / "retired" / f"{options.bot}_{now()}")
-        else:
-            said = retire(settings, options.bot, archive=options.archive)
-    say(str(said))
+        say(str(retire(settings, options.bot)))
     return 0
 
 
-def _adopt(settings: Settings, options: argparse.Namespace) -> int:
-    with _locked(f"adopting {options.bot}", options.run_id):
-        adopt(settings, options.bot, options.snapshot)
+def _move(settings: Settings, options: argparse.Namespace) -> int:
+    with _locked(f"moving {options.bot}", options.run_id):
+        MOVES[options.step](settings, options.bot)
     return 0
 
 

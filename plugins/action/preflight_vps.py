@@ -11,6 +11,7 @@ from ansible_collections.hbot.infra.plugins.module_utils.live_configuration impo
 from ansible_collections.hbot.infra.plugins.module_utils.preflight import (
     Host,
     Survey,
+    check_elsewhere,
     check_gate,
     check_vps,
     report,
@@ -31,7 +32,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Survey the VPS, and report its problems and warnings."""
         result: dict[str, Any] = super().run(tmp, task_vars)
-        _, arguments = self.validate_argument_spec({"gate": {"type": "bool", "default": True}})
+        _, arguments = self.validate_argument_spec(
+            {"gate": {"type": "bool", "default": True}, "moving": {"type": "str", "default": ""}}
+        )
         variables = task_vars or {}
         me, bot_names = variables["inventory_hostname"], variables["groups"].get("bots", [])
         name = variables["bot_vps"] if me in bot_names else me
@@ -50,7 +53,10 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
             clock_uncertainty_s=(after - before) / 2,
         )
         converged = [bot for bot in bots if bot.name in variables["ansible_play_hosts_all"]]
-        problems = [*check_vps(vps, bots, survey)]
+        problems = [
+            *check_vps(vps, bots, survey),
+            *check_elsewhere(name, inventory.bots.values(), survey, arguments["moving"]),
+        ]
         if arguments["gate"]:
             problems += check_gate(converged, lambda bot: self._objection(bot, survey, found["clock_s"], variables))
         if problems:

@@ -51,7 +51,10 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
         faults = [f"{row.cells[0]} on {row.cells[1]}: {fault}" for row in rows for fault in row.faults]
         for vps in machines:
             if "containers" in found[vps]:
-                faults += [f"{name} on {vps}: no bot of this inventory" for name in strangers(found[vps], names)]
+                here = [name for name, bot in inventory.bots.items() if bot.value("bot_vps") == vps]
+                faults += [
+                    f"{name} on {vps}: no bot that this inventory has there" for name in strangers(found[vps], here)
+                ]
 
         show = Display()
         header, *lines = table(rows)

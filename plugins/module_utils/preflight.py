@@ -170,6 +170,8 @@ class Survey:
     systemd: bool
     golive_marks: Mapping[str, Any]
     """The go-live gate's marks by bot; None for one that is none."""
+    fragments: Sequence[str]
+    """Names of the compose files that are there: those of its bots, and of the machine."""
     clock_offset_s: float
     """The VPS's clock minus the controller's."""
     clock_uncertainty_s: float
@@ -234,6 +236,22 @@ def check_vps(vps: Host, bots: Iterable[Host], survey: Survey) -> tuple[Problem,
     # Limits that are no sizes were refused by the check of the inventory, unless their bot is no part of the run.
     running = [bot for bot in bots if bot.value("bot_enabled") is not False and not [*_sizes(bot, *BOT_SIZES)]]
     return (*_operating_system(vps, survey), *_memory(vps, running, survey), *_clock(vps, survey))
+
+
+def check_elsewhere(vps: str, bots: Iterable[Host], survey: Survey, moving: str) -> tuple[Problem, ...]:
+    """What refuses to make a second instance of a bot that is on this VPS while the inventory has it on another.
+
+    :param moving: the bot that this run moves, if it does.
+    """
+    return tuple(
+        bot.problem(
+            "bot_vps",
+            f"{bot.name} is on {vps}, and here it is to be on {bot.value('bot_vps')}: there would be two of it",
+            f"move_bot.yml -e bot={bot.name} -e from={vps}, or bot_vps: {vps}",
+        )
+        for bot in bots
+        if bot.name in survey.fragments and bot.value("bot_vps") != vps and bot.name != moving
+    )
 
 
 def check_gate(bots: Iterable[Host], objections: Callable[[Host], str]) -> tuple[Problem, ...]:

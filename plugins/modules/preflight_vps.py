@@ -24,6 +24,10 @@ options:
     description: Whether to compare live bots with the marks of the go-live gate.
     type: bool
     default: true
+  moving:
+    description: The bot that this run moves to another VPS; it may be on the old one.
+    type: str
+    default: ""
 author:
   - hbot.infra maintainers (@hbot-infra)
 attributes:
@@ -102,6 +106,7 @@ def survey(path: Path) -> dict[str, Any]:
         "cpus": len(os.sched_getaffinity(0)),
         "disk_gb": round(disk.f_blocks * disk.f_frsize / 1e9, 1),
         "systemd": Path("/run/systemd/system").is_dir(),
+        "fragments": sorted(fragment.stem for fragment in (path / "compose").glob("*.yml")),
         "golive_marks": {mark.parent.name: usable(path, mark.parent.name) for mark in path.glob("env/*/golive.json")},
     }
 

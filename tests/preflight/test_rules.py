@@ -15,6 +15,7 @@ from plugins.module_utils.preflight import (
     Survey,
     Variable,
     bot_name_fault,
+    check_elsewhere,
     check_gate,
     check_inventory,
     check_vps,
@@ -54,6 +55,7 @@ SURVEY = Survey(
     disk_gb=77,
     systemd=True,
     golive_marks={},
+    fragments=["bot1", "docker-compose", "monitoring"],
     clock_offset_s=0.2,
     clock_uncertainty_s=0.3,
 )
@@ -332,6 +334,15 @@ def test_debian_13_is_admitted_by_the_flag() -> None:
 def survey(**changes: Any) -> Survey:
     """A sound VPS of 8 GB, but for ``changes``."""
     return Survey(**{**SURVEY.__dict__, **changes})
+
+
+def test_a_bot_that_is_on_another_vps_is_not_made_a_second_time() -> None:
+    here, there = bot("bot1", bot_vps="vps1"), bot("bot1", bot_vps="vps2")
+    assert check_elsewhere("vps1", [here, bot("bot2", bot_vps="vps2")], survey(), "") == ()
+    problem = only(list(check_elsewhere("vps1", [there], survey(), "bot2")))
+    assert (problem.where, problem.variable) == ("bots/bot1.yml:7", "bot_vps")
+    assert "move_bot.yml -e bot=bot1 -e from=vps1" in problem.fix
+    assert check_elsewhere("vps1", [there], survey(), "bot1") == (), "the run that moves it finds it there"
 
 
 def test_memory_is_summed_over_the_bots_of_a_vps() -> None:
