@@ -212,6 +212,7 @@ def _inventory_problems(
         yield from _sizes(vps, "vps_reserved_memory_mb")
         yield from _images(vps)
         yield from _monitoring(vps)
+        yield from _gathering(vps, inventory)
         yield from _specifications(vps, known)
         yield from _typing_errors(vps, known)
     for bot in inventory.bots.values():
@@ -541,6 +542,24 @@ def _monitoring(vps: Host) -> Iterator[Problem]:
         where = vps.variables["monitoring_thresholds"].where
         for name, wrong, fix in threshold_faults(thresholds):
             yield Problem(where, f"monitoring_thresholds.{name}".rstrip("."), wrong, fix)
+
+
+def _gathering(vps: Host, inventory: Inventory) -> Iterator[Problem]:
+    """The VPS that keeps every VPS's samples is one of the inventory, and is monitored itself."""
+    name = vps.value("monitoring_gather_on")
+    if vps.value("monitoring_enabled") is False or not name:
+        return
+    if name not in inventory.machines:
+        wrong = f"there is no VPS {name!r}{suggestion(str(name), inventory.machines)}"
+        yield vps.problem("monitoring_gather_on", wrong, "the name of a host of the group vps, or nothing")
+        return
+    gathering = inventory.vps.get(str(name))
+    if gathering is not None and gathering.value("monitoring_enabled") is False:
+        yield vps.problem(
+            "monitoring_gather_on",
+            f"{name} is not monitored itself",
+            f"monitoring_enabled: true on {name}, or another VPS",
+        )
 
 
 def _specifications(host: Host, known: Mapping[str, Mapping[str, Any]]) -> Iterator[Problem]:

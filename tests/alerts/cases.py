@@ -340,4 +340,18 @@ CASES = [
         {series("prometheus_config_last_reload_successful", job="prometheus"): const(1, 1, 0)},
         fires_after=60,
     ),
+    Case(
+        "MetricsNotSent",
+        {
+            series("prometheus_remote_storage_highest_timestamp_in_seconds", job="prometheus"): const(
+                10000, 10000, 10000
+            ),
+            series(
+                "prometheus_remote_storage_queue_highest_sent_timestamp_seconds",
+                job="prometheus",
+                remote_name="gathered",
+            ): const(9995, 9400, 9399),
+        },
+        fires_after=300,
+    ),
 ]

@@ -13,7 +13,16 @@ from typing import Any
 from tests.controller import ROOT
 
 DIRECTORY = ROOT / "roles" / "monitoring" / "files" / "dashboards"
-SOURCE = {"type": "prometheus", "uid": "prometheus"}
+SOURCE = {"type": "prometheus", "uid": "${source}"}
+CHOICE = {
+    "name": "source",
+    "label": "data of",
+    "type": "datasource",
+    "query": "prometheus",
+    "current": {"text": "Prometheus", "value": "prometheus"},
+    "refresh": 1,
+}
+"""This VPS's own Prometheus, or, on the one that gathers, all of them."""
 RUNBOOKS = "https://github.com/hbot-infra/hbot.infra/blob/main/docs/alerts.md"
 
 Query = tuple[str, str]
@@ -139,7 +148,7 @@ def dashboard(
         "time": {"from": "now-6h", "to": "now"},
         "timezone": "utc",
         "links": links,
-        "templating": {"list": list(variables)},
+        "templating": {"list": [CHOICE, *variables]},
         "panels": list(panels),
     }
 

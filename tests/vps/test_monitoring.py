@@ -33,6 +33,7 @@ WITHOUT_DATA_HERE = {
     "hbot_backup_last_attempt_succeeded": "the first backup runs at 04:00 UTC",
     "hbot_backup_verify_succeeded": "the first backup runs at 04:00 UTC",
     "hbot_backup_drill_succeeded": "the first drill runs in its first month",
+    "prometheus_remote_storage_queue_highest_sent_timestamp_seconds": "the demo sends to nobody",
     "node_filesystem_avail_bytes": "the embedded VPS's own disk is an overlay, which is no disk",
 }
 """Metrics that may have no sample on a demo that has just begun, and why."""
