@@ -158,7 +158,7 @@ class Stage:
         return self._watchdog
 
     def quote(self) -> None:
-        """The watchdog is armed and not latched, the bot quotes, and two strangers have orders on the same account."""
+        """The watchdog is armed and not latched, and the bot quotes."""
         if self.watchdog.latch.exists():
             said = self.watchdog.say("rearm", "--reason", "the next test")
             assert said.returncode == 0, said.stderr
@@ -170,14 +170,18 @@ class Stage:
             "own orders on both sides", lambda: len({o["side"] for o in self.own_orders()}) == 2 or None, QUOTING_S
         )
 
-    def _invite_strangers(self) -> None:
-        """Two strangers get an order each on the same account: one whose prefix begins like the bot's."""
+    def invite_strangers(self) -> None:
+        """Two strangers get an order each on the same account: one whose prefix begins like the bot's.
+
+        A bot that sees them stops by itself: they come when it cannot look any more, or is about to be stopped.
+        """
         price = float(self.exchange.request("GET", "/api/v2/spot/market/tickers?symbol=BTCUSDT")["data"][0]["bidPr"])
         order = {"symbol": "BTCUSDT", "side": "buy", "orderType": "limit", "force": "post_only", "size": "0.001"}
         for name in ("hbot-bot10", "by-hand"):
             stranger = f"{name}-{uuid.uuid4().hex[:8]}"
             order |= {"price": f"{price * 0.97:.2f}", "clientOid": stranger}
-            self.exchange.request("POST", "/api/v2/spot/trade/place-order", order)
+            answer = self.exchange.request("POST", "/api/v2/spot/trade/place-order", order)
+            assert answer["code"] == "00000", answer
             self.strangers.add(stranger)
 
     def _dismiss_strangers(self) -> None:
@@ -200,8 +204,8 @@ class Stage:
         return [order for order in self.exchange.orders() if order["clientOid"].startswith(PREFIX)]
 
     def strangers_untouched(self) -> bool:
-        """Whether every stranger's order is open."""
-        return self.strangers <= {order["clientOid"] for order in self.exchange.orders()}
+        """Whether there are strangers, and the order of every one is open."""
+        return bool(self.strangers) and self.strangers <= {order["clientOid"] for order in self.exchange.orders()}
 
     def off_within(self, seconds: float, since: float | None = None) -> float:
         """Wait until no own order is open; how long after ``since`` (unix time, now if not given) the last one was, by

@@ -33,6 +33,7 @@ def test_a_frozen_bot_that_thaws_while_it_is_being_stopped(quoting: Stage) -> No
     """SIGSTOP, and SIGCONT when it could place orders again."""
     began = time.time()
     quoting.signal_engine("SIGSTOP")
+    quoting.invite_strangers()
     wait_for("the latch", lambda: quoting.watchdog.latch.exists() or None, PROMISED_S + SEEN_S, every=0.1)
     time.sleep(3)
     quoting.signal_engine("SIGCONT")
@@ -57,6 +58,7 @@ def test_nothing_but_the_operator_with_a_reason_ends_it(stage: Stage) -> None:
 def test_a_bot_whose_container_is_gone(quoting: Stage) -> None:
     """Its orders are swept at once; the watchdog does not latch, because nothing is left to guard."""
     docker("rm", "-f", quoting.bot.container)
+    quoting.invite_strangers()
     print(f"gone: off after {quoting.off_within(PROMISED_S):.1f} s")
     quoting.stays_off(10)
     assert quoting.watchdog.events("swept")
@@ -68,6 +70,7 @@ def test_a_bot_whose_network_is_cut(quoting: Stage) -> None:
     """It ticks, and hears nothing."""
     began = time.time()
     docker("network", "disconnect", quoting.exchange.network, quoting.bot.container)
+    quoting.invite_strangers()
     try:
         assert_off(quoting, "deaf", began)
     finally:
@@ -76,6 +79,7 @@ def test_a_bot_whose_network_is_cut(quoting: Stage) -> None:
 
 def test_an_exchange_that_answers_5xx_for_a_minute(quoting: Stage) -> None:
     """The bot is stopped meanwhile, and the orders are off as soon as the exchange answers."""
+    quoting.invite_strangers()
     quoting.exchange.ctl("fault", "set", "http-error", "status=503", "--for", "60")
     began = time.time()
     wait_for("the bot is stopped", lambda: not quoting.bot_runs() or None, 60 + SEEN_S)
@@ -87,6 +91,7 @@ def test_an_exchange_that_answers_5xx_for_a_minute(quoting: Stage) -> None:
 def test_an_operators_word_and_an_alert(quoting: Stage) -> None:
     """Both stop a bot that is well; an alert can do nothing else."""
     alerts = quoting.watchdog.root / "alerts" / quoting.watchdog.name
+    quoting.invite_strangers()
     for name, action, reason in (("1", "rearm", "let me"), ("2", "kill", "BotUnhealthy is firing")):
         (alerts / f"{name}.tmp").write_text(json.dumps({"action": action, "reason": reason}))
         (alerts / f"{name}.tmp").rename(alerts / f"{name}.json")
@@ -96,6 +101,7 @@ def test_an_operators_word_and_an_alert(quoting: Stage) -> None:
     assert answers[0] == "refused: action is 'rearm', not one of kill"
     assert answers[1].startswith("latched")
     quoting.quote()
+    quoting.invite_strangers()
     assert quoting.watchdog.say("kill", "--reason", "a test").returncode == 0
     assert_off(quoting, "operator")
 
@@ -107,6 +113,7 @@ def test_a_planned_stop_holds_a_lease(quoting: Stage) -> None:
     assert "at most 600 s" in refused.stderr
     assert quoting.watchdog.say("lease", "--seconds", "60", "--reason", "a test").returncode == 0
     quoting.signal_engine("SIGSTOP")
+    quoting.invite_strangers()
     time.sleep(25)
     assert not quoting.watchdog.latch.exists()
     wait_for("the lease is over and the latch is there", lambda: quoting.watchdog.latch.exists() or None, 2 * SEEN_S)
@@ -117,6 +124,7 @@ def test_the_operators_own_machine_takes_the_orders_off(quoting: Stage) -> None:
     """Neither the bot nor its watchdog is there: only the key and a way to the exchange."""
     docker("stop", quoting.watchdog.container)
     docker("kill", quoting.bot.container)
+    quoting.invite_strangers()
     try:
         done = quoting.off_from_here(linger_s=5)
         assert done.returncode == 0, done.stdout + done.stderr
@@ -136,7 +144,9 @@ def test_a_second_watchdog_elsewhere_keeps_cancelling_what_a_living_bot_places(q
         assert second.say("kill", "--reason", "a test").returncode == 0
         wait_for("no own order is open", lambda: not quoting.own_orders() or None, PROMISED_S)
         seen = []
-        for _ in range(20):
+        for look in range(20):
+            if look == 10:
+                quoting.invite_strangers()
             seen.append(len(quoting.own_orders()))
             time.sleep(1)
         assert seen.count(0) >= 10, seen
