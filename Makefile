@@ -184,6 +184,11 @@ two-vps: venv ## bots moved between two embedded VPSs, for real (15 min)
 	@$(VPS) images
 	@pytest -q -s tests/two_vps
 
+.PHONY: own-controller
+own-controller: venv ## a bare embedded VPS converges itself by scripts/deploy.sh (15 min)
+	@$(VPS) images && $(VPS) up
+	@pytest -q -s tests/own_controller
+
 .PHONY: lock
 lock: venv ## pin the development dependencies anew (needs uv)
 	@uv pip compile --quiet --generate-hashes --no-header --no-emit-index-url --no-emit-find-links \

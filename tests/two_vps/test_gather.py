@@ -1,6 +1,7 @@
 """One VPS keeps what all of them measure, over a tunnel that can do nothing else."""
 
 import json
+import urllib.parse
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,7 @@ def gathering(both: tuple[Vps, Vps], inventory: Path) -> Iterator[tuple[Vps, Vps
 
 def gathered(vps: Vps, query: str) -> list[dict[str, Any]]:
     """What the Prometheus that gathers answers."""
-    found = json.loads(vps.run(f"curl -sSfG --data-urlencode 'query={query}' http://127.0.0.1:9098/api/v1/query"))
+    found = json.loads(vps.fetch(f"http://127.0.0.1:9098/api/v1/query?{urllib.parse.urlencode({'query': query})}"))
     result: list[dict[str, Any]] = found["data"]["result"]
     return result
 

@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+import urllib.parse
 from collections.abc import Iterator
 
 import pytest
@@ -23,17 +24,24 @@ def program(vps: Vps, call: str) -> None:
     vps.run(f"PYTHONPATH={found[1]} python3 -B -c {shlex.quote(f'from host_backup import silence; silence.{call}')}")
 
 
+def send(vps: Vps, alerts: list[dict[str, object]]) -> None:
+    """Tell Alertmanager of alerts as Prometheus would."""
+    script = (
+        "import json,sys,urllib.request as web;"
+        f"web.urlopen(web.Request('{ALERTMANAGER}/alerts',sys.argv[1].encode(),{{'Content-Type':'application/json'}}))"
+    )
+    vps.run(f"python3 -c {shlex.quote(script)} {shlex.quote(json.dumps(alerts))}")
+
+
 def fire(vps: Vps, *alerts: Alert) -> None:
     """Have Alertmanager know alerts as Prometheus would."""
-    body = json.dumps([{"labels": {"alertname": name, "bot": bot, "test": "silence"}} for name, bot in alerts])
-    vps.run(f"curl -sSf -H 'Content-Type: application/json' -d {shlex.quote(body)} {ALERTMANAGER}/alerts")
+    send(vps, [{"labels": {"alertname": name, "bot": bot, "test": "silence"}} for name, bot in alerts])
 
 
 def told(vps: Vps) -> set[Alert]:
     """This test's alerts that no silence holds back."""
-    found = json.loads(
-        vps.run(f"curl -sSfG -d silenced=false --data-urlencode 'filter=test=\"silence\"' {ALERTMANAGER}/alerts")
-    )
+    chosen = urllib.parse.urlencode({"silenced": "false", "filter": 'test="silence"'})
+    found = json.loads(vps.fetch(f"{ALERTMANAGER}/alerts?{chosen}"))
     return {(alert["labels"]["alertname"], alert["labels"]["bot"]) for alert in found}
 
 
@@ -41,13 +49,9 @@ def told(vps: Vps) -> set[Alert]:
 def nothing_is_left(vps: Vps) -> Iterator[None]:
     """The alerts of a test end with it."""
     yield
-    ended = json.dumps(
-        [
-            {"labels": {"alertname": name, "bot": bot, "test": "silence"}, "endsAt": "2020-01-01T00:00:00Z"}
-            for name, bot in told(vps)
-        ]
-    )
-    vps.run(f"curl -sSf -H 'Content-Type: application/json' -d {shlex.quote(ended)} {ALERTMANAGER}/alerts")
+    over = "2020-01-01T00:00:00Z"
+    ended = [{"alertname": name, "bot": bot, "test": "silence"} for name, bot in told(vps)]
+    send(vps, [{"labels": labels, "endsAt": over} for labels in ended])
 
 
 def test_what_a_planned_stop_causes_is_silent_until_it_is_over_and_nothing_else_is(vps: Vps) -> None:
