@@ -82,7 +82,7 @@ def mounted_code(fragment: str, root: Path) -> list[Path]:
 
 def environment() -> BackupSet:
     """The secrets and what the bots share, but not the key of the repository: it would lie in what it locks."""
-    return BackupSet(ENVIRONMENT, "environment", (Path("env"), Path("security"), Path("compose", "docker-compose.yml")))
+    return BackupSet(ENVIRONMENT, "environment", (Path("env"), Path("compose", "docker-compose.yml")))
 
 
 def monitoring() -> BackupSet:

@@ -12,6 +12,9 @@ DRIFT = {
     "everybody may use su": "sed -i /pam_wheel.so/d /etc/pam.d/su",
     "a kernel module may be loaded": "rm /etc/modprobe.d/hbot.conf",
     "sudo keeps no log": "rm /etc/sudoers.d/hbot-hardening",
+    "everybody may read what sshd is told, and what cron runs": "chmod 644 /etc/ssh/sshd_config /etc/crontab",
+    "every user may have a table of cron's": "rm /etc/cron.allow",
+    "a new account stays open for ever": "sed -i /^INACTIVE=/d /etc/default/useradd",
 }
 
 
@@ -31,6 +34,8 @@ def test_what_check_mode_announces_is_what_the_run_repairs(vps: Vps, drifted: No
         "+auth       required   pam_wheel.so",
         "+blacklist",
         "+Defaults",
+        "+INACTIVE=45",
+        "+root",
     ):
         assert trace in announced.output, announced.output
     repaired = run_playbook("site.yml", *LIMIT)
@@ -79,3 +84,25 @@ def test_a_policy_that_would_shut_the_operator_out_is_taken_back(vps: Vps) -> No
     assert vps.answers()
     assert not vps.succeeds("test -e /usr/share/pam-configs/hbot-deny")
     assert run_playbook("site.yml", *LIMIT).changed("vps1") == 0
+
+
+def test_only_root_has_a_table_of_crons(vps: Vps) -> None:
+    assert vps.succeeds("echo '' | crontab - && crontab -r")
+    assert not vps.succeeds(f"echo '' | runuser -u {OPERATOR} -- crontab -")
+
+
+def test_the_units_of_what_guards_the_machine_run(vps: Vps) -> None:
+    """UFW's rules hold without its unit; whoever asks systemd for it must not be told otherwise."""
+    for name in ("ufw", "fail2ban", "cron", "ssh"):
+        service = vps.host.service(name)
+        assert service.is_running, name
+        assert service.is_enabled, name
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [("fs.suid_dumpable", "0"), ("kernel.randomize_va_space", "2"), ("net.ipv6.conf.all.accept_redirects", "0")],
+)
+def test_the_kernel_has_the_settings_of_the_benchmarks(vps: Vps, setting: str, value: str) -> None:
+    assert vps.run(f"sysctl -n {setting}").strip() == value
+    assert vps.succeeds(f"grep -qx '{setting} = {value}' /etc/sysctl.d/zz-hbot.conf")
