@@ -98,6 +98,10 @@ scenario: venv ## molecule on the embedded VPS: converge, idempotence, verify
 	@# Half a day away, so that the nightly backup does not begin in the middle of a proof.
 	@HBOT_EMBEDDED_BACKUP_AT=$$(date -u -d '12 hours' +%H:%M) molecule test
 
+.PHONY: audit
+audit: venv ## Lynis, ssh-audit, CIS and the CIS Docker Benchmark, before and after site.yml, into docs/audit.md (20 min; resets the VPS)
+	@python -m embedded_vps.audit
+
 .PHONY: bench
 bench: venv ## time the core, the replay beside Hummingbot's, the paper exchange, and the playbooks on the embedded VPS
 	@echo "==> the core's decisions"
