@@ -99,7 +99,7 @@ scenario: venv ## molecule on the embedded VPS: converge, idempotence, verify
 	@HBOT_EMBEDDED_BACKUP_AT=$$(date -u -d '12 hours' +%H:%M) molecule test
 
 .PHONY: audit
-audit: venv ## Lynis, ssh-audit, CIS and the CIS Docker Benchmark, before and after site.yml, into docs/audit.md (20 min; resets the VPS)
+audit: venv ## Lynis, ssh-audit, CIS and the CIS Docker Benchmark, before and after site.yml, into docs/audit.md (8 min; empties the VPS)
 	@python -m embedded_vps.audit
 
 .PHONY: bench
