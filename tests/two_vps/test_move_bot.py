@@ -40,7 +40,7 @@ def test_a_bot_moves_whole_and_runs_on_one_machine_only(both: tuple[Vps, Vps], i
     assert of_bot1(old) == []
     assert new.health("hbot-bot1") == "healthy"
     assert secrets(new) == known
-    saved = old.run("cat /opt/hbot/retired/bot1_*/data/logs/epp_v24/bot1_a/fills.csv")
+    saved = old.run("cat $(ls -d /opt/hbot/retired/bot1_* | tail -n 1)/data/logs/epp_v24/bot1_a/fills.csv")
     assert saved
     assert new.run(f"cat {BOOK}").startswith(saved)
     log = "cat /opt/hbot/data/bot1/logs/logs_*.log"
