@@ -98,4 +98,4 @@ def test_the_originals_two_commands_are_carried_out_there(bare: None) -> None:
     assert vps.host.run("/opt/hbot/scripts/add-bot.sh Bot_3").rc == 64
     assert vps.host.run("/opt/hbot/scripts/add-bot.sh bot1").rc == 64
     plan = vps.run(f"/opt/hbot/scripts/update.sh --check -e '{json.dumps(EMBEDDED)}' 2>&1")
-    assert "it is stopped only if its configuration changes" in plan
+    assert "bot1 runs hummingbot/hummingbot:version-2.16.0" in plan
