@@ -173,6 +173,10 @@ market-makers: venv ## two controllers on Hummingbot's own market-making base, t
 torture: venv restic ## 1,000 backups of a database under writing, each restored and judged (an hour); goes on where it was stopped
 	@python -m tests.campaigns.backups_under_writing --total 1000
 
+.PHONY: killed
+killed: venv ## ansible-playbook killed at 30 random moments of update, backup, rollback and add_bot, on the converged embedded VPS (an hour); goes on where it was stopped
+	@python -m tests.campaigns.killed_playbooks --total 30
+
 .PHONY: alerts
 alerts: export HBOT_ALERT_FAULTS := all
 alerts: venv ## every alert that a fault can cause, at a receiver, on the converged embedded VPS (30 min)
