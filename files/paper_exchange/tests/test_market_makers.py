@@ -25,8 +25,12 @@ CONTROLLERS = {
     "minimal_maker": FILES / "epp/bench/peer/minimal_maker.py",  # of position executors; the replay is timed beside it
     "order_maker": CODE / "order_maker.py",
 }
-ERROR = re.compile(r" - (?!hummingbot\.core\.rate_oracle\.)\S+ - (ERROR|CRITICAL) - ")
-"""An error of anything but the rate oracle, which asks other exchanges; the network has no way to them."""
+ERROR = re.compile(
+    r" - (?!hummingbot\.core\.rate_oracle\.)\S+ - (ERROR|CRITICAL)"
+    r" - (?!Executors \[.*\] did not finish closing before shutdown)"
+)
+"""An error of anything but the rate oracle, which asks other exchanges (the network has no way to them), and but what
+Hummingbot says of an executor that holds coins when it is stopped: it keeps them as a position."""
 
 QUICK: dict[str, Any] = {
     # At 30 times its pace the market reaches these within seconds, and the barriers as well.
