@@ -5,7 +5,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 self=inventories/self
-key=/root/.ssh/hbot_self
+root_ssh=$(getent passwd root | cut -d: -f6)/.ssh
+key=$root_ssh/hbot_self
 
 say() { printf '==> %s\n' "$*"; }
 refuse() { printf 'Nothing was done: %s\n' "$1" >&2; exit 64; }
@@ -13,13 +14,13 @@ refuse() { printf 'Nothing was done: %s\n' "$1" >&2; exit 64; }
 [ "$(id -u)" = 0 ] || refuse "this needs root: sudo bash scripts/deploy.sh"
 command -v apt-get >/dev/null || refuse "this is for Ubuntu 22.04 and 24.04"
 [ -d /run/systemd/system ] || refuse "systemd does not run here"
-case "$PWD" in /root/*|/home/*) ;; /opt/hbot|/opt/hbot/*) refuse "move this checkout out of /opt/hbot, which the bots own" ;; esac
+case "$PWD" in /opt/hbot|/opt/hbot/*) refuse "move this checkout out of /opt/hbot, which the bots own" ;; esac
 
 operator_keys() { # the public keys by which somebody can log in as root or as who called sudo
   local home
-  for home in /root "$(getent passwd "${SUDO_USER:-root}" | cut -d: -f6)"; do
+  for home in "${root_ssh%/.ssh}" "$(getent passwd "${SUDO_USER:-root}" | cut -d: -f6)"; do
     [ -r "$home/.ssh/authorized_keys" ] && grep -E '^(ssh-|ecdsa-|sk-)' "$home/.ssh/authorized_keys"
-  done | grep -v ' hbot: this VPS itself$' | sort -u || true
+  done | grep -v ' hbot: this VPS itself$' | sort -u || true # none: said below
 }
 keys=$(operator_keys)
 [ -n "$keys" ] || refuse "there is no public key of yours in ~/.ssh/authorized_keys, and passwords will be barred: ssh-copy-id from your machine first"
@@ -34,12 +35,12 @@ make venv
 
 if [ ! -e "$key" ]; then
   say "a key by which this machine logs in to itself, from itself alone"
-  install -d -m 0700 /root/.ssh
+  install -d -m 0700 "$root_ssh"
   ssh-keygen -q -t ed25519 -N '' -C 'hbot: this VPS itself' -f "$key"
 fi
 own="from=\"127.0.0.1,::1\" $(cat "$key.pub")"
-grep -qxF "$own" /root/.ssh/authorized_keys 2>/dev/null || printf '%s\n' "$own" >>/root/.ssh/authorized_keys
-chmod 0600 /root/.ssh/authorized_keys
+grep -qxF "$own" "$root_ssh/authorized_keys" 2>/dev/null || printf '%s\n' "$own" >>"$root_ssh/authorized_keys"
+chmod 0600 "$root_ssh/authorized_keys"
 for host_key in /etc/ssh/ssh_host_*_key.pub; do
   printf '127.0.0.1 %s\n' "$(cut -d' ' -f1,2 "$host_key")"
 done >"$key.known_hosts"
@@ -76,5 +77,5 @@ export PATH="$PWD/.venv/bin:$PATH" ANSIBLE_CONFIG="$PWD/ansible.cfg" ANSIBLE_HOM
 ansible-playbook -i "$self" site.yml "$@"
 install -m 0644 /dev/null /opt/hbot/scripts/controller
 printf '%s\n' "$PWD" >/opt/hbot/scripts/controller
-ansible-playbook -i "$self" status.yml || true
+ansible-playbook -i "$self" status.yml || true # a bot that is still starting is no failure of the deployment
 say "done. From now on log in as ops, not as root. Grafana's password: sudo cat $PWD/$self/host_vars/vps1/secrets.yml"

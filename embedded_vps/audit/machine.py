@@ -100,6 +100,7 @@ def auditors() -> Iterator[None]:
 
 
 def _lynis() -> Reading:
+    # Its exit code says that there are findings; they are read from its report.
     on_vps("lynis audit system --no-colors --quiet >/dev/null 2>&1 || true")
     return readings.lynis(on_vps("cat /var/log/lynis-report.dat"))
 
@@ -124,6 +125,7 @@ def _ssh_audit() -> Reading:
 
 
 def _docker() -> Reading:
+    # A bare machine has none, and that is no failure.
     if not on_vps("command -v dockerd || true").strip():
         return Reading({})
     return docker_benchmark.judge(docker_benchmark.collect(on_vps))

@@ -6,7 +6,6 @@ bot's credentials are known to its exchange's books, and made on the VPS, not in
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 
@@ -35,8 +34,7 @@ def leave(settings: Settings, bot: str) -> Path:
     exported = retire(settings, bot, archive=True)
     place = box(settings, bot)
     staging.empty(place)
-    # A second name of the same file: a week of books need not be on the disk twice.
-    os.link(exported, place / DATA)
+    exported.rename(place / DATA)
     packed = place / "secrets"
     packed.mkdir(mode=0o700)
     for name in _secrets(bot):
@@ -45,7 +43,6 @@ def leave(settings: Settings, bot: str) -> Path:
             shutil.copytree(source, packed / name, ignore=shutil.ignore_patterns(GATE_MARK))
     archive.export(packed, place / SECRETS)
     shutil.rmtree(packed)
-    exported.unlink()
     say(f"{bot}: stopped, without an order, and packed")
     return place
 

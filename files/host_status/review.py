@@ -17,8 +17,9 @@ from pathlib import Path
 
 from ansible_collections.hbot.infra.plugins.module_utils.bot_health import aligned, span
 
-from .__main__ import UNREADABLE, UNWELL, bots
-from .week_reading import DAYS, Reading, Week, read
+from . import UNREADABLE, UNWELL
+from .fragments import bots
+from .week_reading import DAYS, Answers, Reading, Week, read
 
 DAY_S = 86400.0
 
@@ -56,8 +57,8 @@ def key_metrics(reading: Reading) -> list[KeyMetric]:
         _uptime(answers.get("uptime", {}), answers.get("restarts", {})),
         _fill_rate(answers.get("fills_a_day", {}), answers.get("fills_last_day", {})),
         _latency(_one(answers, "latency_mean"), _one(answers, "latency_worst")),
-        _share("host CPU", _one(answers, "cpu_mean"), _one(answers, "cpu_worst"), "< 60%", CPU_MOST),
-        _share("host memory", _one(answers, "memory_mean"), _one(answers, "memory_worst"), "< 70%", MEMORY_MOST),
+        _share("host CPU", answers, "cpu", "< 60%", CPU_MOST),
+        _share("host memory", answers, "memory", "< 70%", MEMORY_MOST),
         _disk(answers),
         _network(answers.get("network_errors", {})),
     ]
@@ -139,7 +140,7 @@ def _count(value: float | None) -> str:
     return "?" if value is None else f"{value:.0f}"
 
 
-def _one(answers: Mapping[str, Mapping[str, float]], query: str) -> float | None:
+def _one(answers: Answers, query: str) -> float | None:
     return next(iter(answers.get(query, {}).values()), None)
 
 
@@ -176,13 +177,19 @@ def _latency(mean: float | None, worst: float | None) -> KeyMetric:
     return KeyMetric("exchange API latency", _seconds(mean), _seconds(worst), "< 500 ms", "> 2 s", fault)
 
 
-def _share(name: str, mean: float | None, worst: float | None, normal: str, most: float) -> KeyMetric:
-    over = mean is not None and mean > most
+def _is_a_trend(answers: Answers) -> bool:
+    """Whether enough of the week is known to say where it leads: a first day is busy, and not like the others."""
+    return (_one(answers, "known_s") or 0.0) >= DAY_S
+
+
+def _share(name: str, answers: Answers, query: str, normal: str, most: float) -> KeyMetric:
+    mean, worst = _one(answers, f"{query}_mean"), _one(answers, f"{query}_worst")
+    over = mean is not None and mean > most and _is_a_trend(answers)
     fault = f"{name} was {mean:.0%} on the mean of the week: a larger VPS, or fewer bots on it" if over else ""
     return KeyMetric(name, _percent(mean), _percent(worst), normal, f"> {most:.0%}", fault)
 
 
-def _disk(answers: Mapping[str, Mapping[str, float]]) -> KeyMetric:
+def _disk(answers: Answers) -> KeyMetric:
     used = answers.get("disk_used", {})
     fullest = max(used.items(), key=lambda each: each[1], default=None)
     fault = ""
@@ -203,8 +210,10 @@ def _network(by_bot: Mapping[str, float]) -> KeyMetric:
     return KeyMetric("network errors", said, said, "0", "any", fault)
 
 
-def _full_in(answers: Mapping[str, Mapping[str, float]]) -> float | None:
-    """Days until the first mount point is full, at the week's pace."""
+def _full_in(answers: Answers) -> float | None:
+    """Days until the first mount point is full, at the week's pace; nothing where that is no pace yet."""
+    if not _is_a_trend(answers):
+        return None
     free = answers.get("disk_free", {})
     days = [
         free[mount] / growth for mount, growth in answers.get("disk_growth", {}).items() if growth > 0 and mount in free
@@ -212,11 +221,13 @@ def _full_in(answers: Mapping[str, Mapping[str, float]]) -> float | None:
     return min(days, default=None)
 
 
-def _disk_trend(answers: Mapping[str, Mapping[str, float]]) -> str:
+def _disk_trend(answers: Answers) -> str:
     growth = answers.get("disk_growth")
     if not growth:
         return "?"
     said = ", ".join(f"{mount} {each / 1e6:+.0f} MB a day" for mount, each in sorted(growth.items()))
+    if not _is_a_trend(answers):
+        return "less than a day is known: no trend yet"
     days = _full_in(answers)
     return f"{said}; " + ("it does not fill" if days is None else f"full in {days:.0f} days at this pace")
 
@@ -261,7 +272,7 @@ def _clock(reading: Reading) -> str:
     return "set by a time server" if reading.clock_synchronised else "not set by a time server"
 
 
-def _alerts(answers: Mapping[str, Mapping[str, float]]) -> str:
+def _alerts(answers: Answers) -> str:
     fired = answers.get("alerts")
     if fired is None:
         return "?"

@@ -32,10 +32,12 @@ QUERIES: Mapping[str, str] = {
     "fills_last_day": "sum by (bot) (increase(hbot_bot_fills_total[1d]))",
     "errors": 'sum by (bot) (increase(hbot_bot_log_lines_total{level=~"error|critical"}[7d]))',
     "network_errors": "sum by (bot) (increase(hbot_bot_network_errors_total[7d]))",
-    # of the machine
+    # of the machine; how many seconds of the week it knows, at a sample in 15 s
+    "known_s": 'max(count_over_time(up{job="prometheus"}[7d])) * 15',
     "latency_mean": 'avg(avg_over_time(probe_duration_seconds{job="exchange"}[7d]))',
     "latency_worst": 'max(max_over_time(avg_over_time(probe_duration_seconds{job="exchange"}[5m])[7d:5m]))',
-    "cpu_mean": '1 - avg(rate(node_cpu_seconds_total{mode="idle"}[7d]))',
+    # a rate over the week itself would count the part that is not known as busy
+    "cpu_mean": 'avg_over_time((1 - avg(rate(node_cpu_seconds_total{mode="idle"}[5m])))[7d:5m])',
     "cpu_worst": 'max_over_time((1 - avg(rate(node_cpu_seconds_total{mode="idle"}[15m])))[7d:15m])',
     "memory_mean": "1 - avg(avg_over_time(node_memory_MemAvailable_bytes[7d])) / avg(node_memory_MemTotal_bytes)",
     "memory_worst": "1 - min(min_over_time(node_memory_MemAvailable_bytes[7d])) / min(node_memory_MemTotal_bytes)",

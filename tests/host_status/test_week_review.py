@@ -19,6 +19,7 @@ CALM: dict[str, dict[str, float]] = {
     "fills_last_day": {"bot1": 35.0},
     "errors": {"bot1": 0.0},
     "network_errors": {"bot1": 0.0},
+    "known_s": {"": 7 * 86400.0},
     "latency_mean": {"": 0.12},
     "latency_worst": {"": 0.6},
     "cpu_mean": {"": 0.21},
@@ -99,6 +100,14 @@ def test_figures_just_within_their_thresholds_ask_for_nothing(review: Any, readi
         "cpu_mean": {"": 0.80}, "memory_mean": {"": 0.85}, "disk_used": {"/": 0.80}, "network_errors": {"bot1": 0.4},
     }  # fmt: skip
     assert review.faults(reading_of(within)) == []
+
+
+def test_a_first_days_figures_are_no_trend(review: Any, reading_of: Any) -> None:
+    """Installing everything fills a processor and a disk; that is no reason for a larger machine."""
+    first_hour = {"known_s": {"": 3600.0}, "cpu_mean": {"": 1.0}, "memory_mean": {"": 0.9}, "disk_growth": {"/": 90e9}}
+    reading = reading_of(first_hour)
+    assert review.faults(reading) == []
+    assert "no trend yet" in "\n".join(review.lines(reading))
 
 
 def test_few_fills_are_no_rate_that_could_drop(review: Any, reading_of: Any) -> None:

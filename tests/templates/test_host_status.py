@@ -17,7 +17,9 @@ def test_a_bot_is_known_by_its_fragment_as_by_the_inventory(render_for: RenderFo
     text = render_for(name, **inventory)("__bot_fragment_file.content")
     (tmp_path / f"{name}.yml").write_text(text)
     (tmp_path / "docker-compose.yml").write_text("include: []\n")
-    program: Any = importlib.import_module("host_status.__main__")  # after the renderer has made collections importable
+    program: Any = importlib.import_module(
+        "host_status.fragments"
+    )  # after the renderer has made collections importable
     (bot,) = program.bots(tmp_path, "vps1")
     runs_epp = "bot_script" not in inventory
     assert (bot.name, bot.vps, bot.mode) == (name, "vps1", inventory.get("bot_mode", "paper"))

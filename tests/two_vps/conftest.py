@@ -38,9 +38,9 @@ class VpsAt(Vps):
 
 
 def boot(name: str) -> None:
-    """Boot one of the machines, empty, unless it is up."""
+    """Boot one of the machines, empty."""
     subprocess.run(
-        ["python", "-m", "embedded_vps", "up"],
+        ["python", "-m", "embedded_vps", "reset"],
         cwd=ROOT,
         env={**os.environ, layout.VPS_VARIABLE: name},
         check=True,

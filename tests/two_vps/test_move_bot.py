@@ -1,9 +1,12 @@
 """A bot moves between VPSs: one instance at any time, nothing lost; where it does not come up, it goes back."""
 
+import os
 import re
+import signal
+import subprocess
 from pathlib import Path
 
-from tests.vps.machine import Vps, run_playbook, wait_until
+from tests.vps.machine import ROOT, Vps, run_playbook, wait_until
 
 BOOK = "/opt/hbot/data/bot1/logs/epp_v24/bot1_a/fills.csv"
 
@@ -62,6 +65,35 @@ def test_a_bot_moves_whole_and_runs_on_one_machine_only(both: tuple[Vps, Vps], i
     again = run_playbook("site.yml", inventory=inventory)
     assert again.code == 0, again.output[-6000:]
     assert again.changed("bot1") == 0
+
+
+def test_a_move_that_was_killed_after_bringing_the_bot_is_finished(both: tuple[Vps, Vps], inventory: Path) -> None:
+    """What it traded there meanwhile stays, and nothing older is started. It goes from the second VPS to the first."""
+    first, second = both
+    goes_to(inventory, "vps1")
+    arguments = ["move_bot.yml", "-e", "bot=bot1", "-e", "from=vps2"]
+    process = subprocess.Popen(
+        ["ansible-playbook", "-i", str(inventory), *arguments],
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    wait_until("it is brought", lambda: first.succeeds("test -e /opt/hbot/compose/bot1.yml"), 240, 0.5)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait(30)
+    finished = run_playbook(*arguments, inventory=inventory)
+    assert finished.code == 0, finished.output[-6000:]
+    assert of_bot1(second) == []
+    assert first.health("hbot-bot1") == "healthy"
+    saved = second.run("cat $(ls -d /opt/hbot/retired/bot1_* | tail -n 1)/data/logs/epp_v24/bot1_a/fills.csv")
+    assert first.run(f"cat {BOOK}").startswith(saved)
+    back = run_playbook("move_bot.yml", "-e", "bot=bot1", "-e", "from=vps1", inventory=inventory)
+    assert back.code != 0, "the inventory has it on vps1"
+    goes_to(inventory, "vps2")
+    back = run_playbook("move_bot.yml", "-e", "bot=bot1", "-e", "from=vps1", inventory=inventory)
+    assert back.code == 0, back.output[-6000:]
 
 
 def test_a_bot_that_does_not_come_up_there_runs_where_it_was(both: tuple[Vps, Vps], inventory: Path) -> None:
