@@ -43,7 +43,7 @@ def _host(container: str, hostname: str, number: int) -> Host:
 
 GATEWAY = _host("", "builder", 1)
 REGISTRY = _host("embedded-registry", "registry", 5)
-_RENTED = (("vps1", 10), ("vps2", 20), ("vps3", 30), ("vps4", 40))
+_RENTED = (("vps1", 10), ("vps2", 20), ("vps3", 30), ("vps4", 40), ("vps5", 50), ("vps6", 60))
 VPSES = {name: _host(f"embedded-{name}", name, number) for name, number in _RENTED}
 """The machines that can be rented here, side by side."""
 
