@@ -1,30 +1,16 @@
 """The command line: ``python -m embedded_vps <command>``."""
 
 import argparse
-import fcntl
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 
 from embedded_vps import builder, engine, images, layout, machine, network, registry
 from embedded_vps.console import Console, EmbeddedVpsError
+from embedded_vps.lock import alone
 from embedded_vps.rootfs import DISTRIBUTIONS
-
-
-@contextmanager
-def _alone(path: Path, console: Console) -> Iterator[None]:
-    """Hold a lock: the checkout's, or the one on what the machine's checkouts share."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            console.say("waiting for another embedded_vps command to end")
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def _images(arguments: argparse.Namespace, console: Console) -> int:
@@ -51,7 +37,7 @@ def _up(arguments: argparse.Namespace, console: Console) -> int:
     images.bot(console)
     images.busybox(console)
     images.monitoring(console)
-    with _alone(layout.SHARED_LOCK, console):
+    with alone(layout.SHARED_LOCK, console):
         network.ensure(console)
         registry.ensure_running(console)
         for tag in layout.VPS_IMAGES:
@@ -78,7 +64,7 @@ def _down(arguments: argparse.Namespace, console: Console) -> int:
     if arguments.all:
         for volume in (layout.VOLUME_APT_ARCHIVES, layout.VOLUME_APT_LISTS):
             engine.remove_volume(volume)
-    with _alone(layout.SHARED_LOCK, console):
+    with alone(layout.SHARED_LOCK, console):
         others = [vps.hostname for vps in layout.VPSES.values() if engine.state(vps.container) != "absent"]
         if others:
             console.say(f"{', '.join(others)} still there: the network, the registry and the hosts outside stay")
@@ -184,6 +170,8 @@ COMMANDS: dict[str, tuple[Callable[[argparse.Namespace, Console], int], str]] = 
     "third": (_enter(layout.THIRD.container), "run a command on the third host, the one that gets banned"),
 }
 UNLOCKED = {"status", "exec", "outside", "third"}
+ONE_MACHINE = {"reboot", "kill", "start"}
+"""What does not wait for a command about another VPS of this checkout."""
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -217,7 +205,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         _check_name()
         if arguments.name in UNLOCKED:
             return function(arguments, console)
-        with _alone(layout.STATE / "lock", console):
+        with ExitStack() as locks:
+            if arguments.name not in ONE_MACHINE:
+                locks.enter_context(alone(layout.STATE / "lock", console))
+            locks.enter_context(alone(layout.STATE / f"lock-{layout.VPS.hostname}", console))
             return function(arguments, console)
     except EmbeddedVpsError as error:
         console.error(str(error))

@@ -8,6 +8,7 @@ from pathlib import Path
 from embedded_vps import engine, images, layout, network, rootfs
 from embedded_vps.command import run
 from embedded_vps.console import Console, EmbeddedVpsError
+from embedded_vps.lock import alone
 
 # What systemd, sshd, UFW and a nested Docker need. Not among them, so that nothing inside can change the machine below:
 # SYS_TIME (the clock), SYS_MODULE, SYS_RAWIO, SYSLOG, WAKE_ALARM, MAC_ADMIN. `--privileged` would give them all, and is
@@ -222,7 +223,8 @@ def wait_for_ssh(console: Console, timeout: float = 180) -> None:
                     f"docker logs {layout.VPS.container}; a fresh one: python -m embedded_vps reset"
                 )
             time.sleep(0.1)
-    _record_host_keys()
+    with alone(layout.STATE / "lock-known_hosts", console):
+        _record_host_keys()
     console.say(
         f"the VPS answers: ssh -i {_shown(layout.KEY)} -o UserKnownHostsFile={_shown(layout.KNOWN_HOSTS)} "
         f"root@{layout.VPS.v4}"
