@@ -22,11 +22,15 @@ from . import containers, gate, sqlite_copy
 from .errors import BackupError
 from .manifest import now
 from .progress import say
+from .put_back import put_back
 from .sets import CONFIGURATION
 from .settings import Settings
 
 PREPARED = "prepared"
 SWITCHING = "switching"
+
+SECRETS = ("connectors", ".password_verification")
+"""Of ``conf/``, what is encrypted with today's password, which is not rewound: it stays."""
 
 
 @dataclass(frozen=True)
@@ -120,6 +124,8 @@ class Change:
         self.refuse_latched()
         found = self.journal()
         if found is not None and self._still_runs(found):
+            # With the new files in place already, nothing would tell that the bot does not run them yet.
+            self._files_back()
             say(f"{self.bot}: an earlier {found.kind} ended before the bot was stopped; what it kept is used again")
             return found
         if not self.fragment.is_file():
@@ -257,9 +263,11 @@ class Change:
     # -- files
 
     def _files_back(self) -> None:
+        if (self.before / "conf").is_dir():
+            keep_secrets(self.settings, self.data / "conf", self.before / "conf")
         for name in CONFIGURATION:
             if (self.before / name).is_dir():
-                replace_directory(self.before / name, self.data / name, keep_source=True)
+                put_back(self.before / name, self.data / name)
         replace_file(self.before / "fragment.yml", self.fragment)
 
     def _keep_databases(self, journal: Journal) -> None:
@@ -323,6 +331,22 @@ def set_database(settings: Settings, bot: str, kept: Path, path: Path) -> str:
     return f"{path.name} had been migrated: the one from before is back, the other is in {aside}."
 
 
+def keep_secrets(settings: Settings, current: Path, restored: Path) -> None:
+    """Put today's keystore into a ``conf/`` that comes back: it fits today's password."""
+    for name in SECRETS:
+        old, new = current / name, restored / name
+        if old.is_symlink() or not old.exists():
+            continue
+        if new.is_dir():
+            shutil.rmtree(new)
+        if old.is_dir():
+            shutil.copytree(old, new, symlinks=True)
+        else:
+            shutil.copy2(old, new)
+        for entry in (new, *new.rglob("*")):
+            os.chown(entry, settings.uid, settings.gid, follow_symlinks=False)
+
+
 def copy_tree(source: Path, target: Path) -> None:
     """Copy a tree with modes, times and owners; links are copied as links."""
     shutil.copytree(source, target, symlinks=True)
@@ -334,16 +358,13 @@ def copy_tree(source: Path, target: Path) -> None:
         os.chown(copied, status.st_uid, status.st_gid, follow_symlinks=False)
 
 
-def replace_directory(source: Path, target: Path, *, keep_source: bool = False) -> None:
+def replace_directory(source: Path, target: Path) -> None:
     """Put a directory in another's place by rename; the other is removed."""
     new = target.with_name(f".{target.name}.new")
     old = target.with_name(f".{target.name}.old")
     for left in (new, old):
         shutil.rmtree(left, ignore_errors=True)
-    if keep_source:
-        copy_tree(source, new)
-    else:
-        shutil.move(source, new)
+    shutil.move(source, new)
     if target.exists():
         target.rename(old)
     new.rename(target)

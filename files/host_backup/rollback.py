@@ -12,14 +12,11 @@ from pathlib import Path
 
 from . import aside, containers, sets, sqlite_copy
 from .backup_run import Run
-from .change import Change, Done, replace_directory, replace_file, set_database
+from .change import Change, Done, keep_secrets, replace_directory, replace_file, set_database
 from .errors import BackupError
 from .manifest import Manifest
 from .progress import say
 from .settings import Settings
-
-SECRETS = ("connectors", ".password_verification")
-"""Of ``conf/``, what is encrypted with today's password: it stays."""
 
 
 def rollback(settings: Settings, bot: str, snapshot: str, *, within_s: float, soak_s: float, live: bool) -> Done:
@@ -68,7 +65,7 @@ def _judge(settings: Settings, bot: str, manifest: Manifest, place: Path, *, liv
     for code in sets.mounted_code(text, settings.root):
         if not (settings.root / code).is_dir():
             _put_code(settings, manifest, place, code)
-    _keep_secrets(settings, bot, place)
+    keep_secrets(settings, settings.bot_data(bot) / "conf", place / "data" / bot / "conf")
     for name in sets.CONFIGURATION:
         _own(place, manifest, Path("data", bot, name))
     trial = place / "trial"
@@ -128,23 +125,6 @@ def _put_code(settings: Settings, manifest: Manifest, place: Path, code: Path) -
     target = settings.root / code
     target.parent.mkdir(mode=0o755, exist_ok=True)
     shutil.copytree(place / code, target)
-
-
-def _keep_secrets(settings: Settings, bot: str, place: Path) -> None:
-    """Today's keystore goes into the restored configuration: it fits today's password."""
-    current, restored = settings.bot_data(bot) / "conf", place / "data" / bot / "conf"
-    for name in SECRETS:
-        old, new = current / name, restored / name
-        if old.is_symlink() or not old.exists():
-            continue
-        if new.is_dir():
-            shutil.rmtree(new)
-        if old.is_dir():
-            shutil.copytree(old, new, symlinks=True)
-        else:
-            shutil.copy2(old, new)
-        for entry in (new, *new.rglob("*")):
-            os.chown(entry, settings.uid, settings.gid, follow_symlinks=False)
 
 
 def _own(place: Path, manifest: Manifest, below: Path) -> None:
