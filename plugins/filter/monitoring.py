@@ -40,6 +40,18 @@ def secret_files(secrets: Mapping[str, str], directory: str, attributes: Mapping
     ]
 
 
+def authority_files(receivers: Sequence[Mapping[str, Any]], directory: str) -> list[dict[str, Any]]:
+    """One file for each receiver's own certificate authority, as entries of hbot.infra.tree."""
+    return [
+        {
+            "path": f"{directory}/{alerting.AUTHORITY.format(name=receiver['name'])}",
+            "content": f"{str(receiver['ca']).strip()}\n",
+        }
+        for receiver in receivers
+        if receiver.get("ca")
+    ]
+
+
 class FilterModule:
     """The filters of this file."""
 
@@ -50,4 +62,5 @@ class FilterModule:
             "threshold_rules": threshold_rules,
             "placed": placed,
             "secret_files": secret_files,
+            "authority_files": authority_files,
         }

@@ -59,6 +59,9 @@ SEVERITIES = ("critical", "warning", "info")
 SECRET_DIRECTORY = "/run/alertmanager"  # noqa: S105 (a directory, no secret)
 """Where the container sees its secrets, one file a receiver."""
 
+AUTHORITY = "{name}.pem"
+"""The file of a receiver's own certificate authority, beside Alertmanager's configuration."""
+
 INHIBITIONS = (
     # What follows from the first is not told beside it.
     ("ContainerDown", "Bot(SnapshotStale|LogSilent|NoNetwork|DatabaseStale|NoFills|OrdersStale)", ("bot",)),
@@ -165,6 +168,7 @@ def _pagerduty(receiver: Mapping[str, Any]) -> dict[str, Any]:
                 "send_resolved": True,
                 "description": '{{ template "hbot.title" . }}',
                 "severity": "{{ .CommonLabels.severity }}",
+                **({"url": receiver["url"]} if receiver.get("url") else {}),
             }
         ]
     }
@@ -178,6 +182,17 @@ KINDS = {
     "webhook": (_webhook, (), True),
     "pagerduty": (_pagerduty, (), True),
 }
+
+
+def _written(receiver: Mapping[str, Any]) -> dict[str, Any]:
+    """A receiver as Alertmanager's configuration has it."""
+    write, _, _ = KINDS[receiver["type"]]
+    written: dict[str, Any] = write(receiver)
+    if receiver.get("ca"):
+        trust = {"tls_config": {"ca_file": f"/etc/alertmanager/{AUTHORITY.format(name=receiver['name'])}"}}
+        for (service,) in written.values():
+            service.update(trust if receiver["type"] == "email" else {"http_config": trust})
+    return {"name": receiver["name"], **written}
 
 
 def receiver_faults(receivers: Any, secrets: Any) -> Iterator[tuple[str, str, str]]:
@@ -210,6 +225,17 @@ def receiver_faults(receivers: Any, secrets: Any) -> Iterator[tuple[str, str, st
                 f"the {kind} receiver {name!r} has no secret",
                 f"`{name}: …` in host_vars/<vps>/vault.yml of the inventory",
             )
+        smarthost = receiver.get("smarthost")
+        if smarthost and not str(smarthost).rpartition(":")[2].isdigit():
+            yield "monitoring_receivers", f"{name}: smarthost {smarthost!r} has no port", "smtp.example.net:587"
+        authority = receiver.get("ca")
+        if authority and ("BEGIN CERTIFICATE" not in str(authority) or "PRIVATE KEY" in str(authority)):
+            # It is not shown: a private key may have been put there by mistake.
+            yield (
+                "monitoring_receivers",
+                f"{name}: ca is no certificate",
+                "the text of the CA's PEM file, by lookup('ansible.builtin.file', …)",
+            )
         unknown = [each for each in receiver.get("severities", ()) if each not in SEVERITIES]
         if unknown:
             yield "monitoring_receivers", f"{name}: severity {unknown[0]!r} is unknown", f"of {', '.join(SEVERITIES)}"
@@ -241,9 +267,7 @@ def alertmanager_configuration(receivers: Sequence[Mapping[str, Any]], heartbeat
     written: list[dict[str, Any]] = [{"name": "none"}]
     if heartbeat_url:
         written.append({"name": "heartbeat", "webhook_configs": [{"url": heartbeat_url, "send_resolved": False}]})
-    for receiver in receivers:
-        write, _, _ = KINDS[receiver["type"]]
-        written.append({"name": receiver["name"], **write(receiver)})
+    written += [_written(receiver) for receiver in receivers]
     return {
         "global": {"resolve_timeout": "5m"},
         "templates": ["/etc/alertmanager/*.tmpl"],

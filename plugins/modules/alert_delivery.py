@@ -13,6 +13,7 @@ description:
   - Gives Alertmanager, on its own loopback address, one alert of each severity that a receiver wants, waits until each
     receiver has taken or refused it, and ends the alert. Taken means that the server at the other end accepted it;
     Alertmanager tries a receiver that did not again and again, and that is waited for.
+  - Why a receiver did not take it is what Alertmanager's log says, with what to look at and without the secret.
   - What came of it is left as the mark C(evidence/alert_delivered.json), which the go-live gate reads.
 options:
   root:
@@ -73,6 +74,19 @@ RECEIVER = re.compile(r'receiver_name="([^"]*)"')
 DEFAULT_SEVERITIES = ["critical", "warning"]
 AFTER_FAILURE_S = 5.0
 
+GIVEN_UP = re.compile(r"^\S+/\S+: notify retry canceled [\w ]+ after \d+ attempts: ")
+REMEDIES = (
+    # A part of what Alertmanager says, and what to look at.
+    (
+        r"does not advertise the STARTTLS",
+        "a smarthost that has it; or require_tls: false, and others can read the mail",
+    ),
+    (r" auth: 5\d\d |find auth mechanism", "its username, and its password in monitoring_receiver_secrets"),
+    (r"certificate signed by unknown authority", "ca, the certificate of the authority that signed the server's"),
+    (r"status code 40[134]\b|\(401\)|Invalid routing key", "its secret in monitoring_receiver_secrets"),
+    (r"\bdial tcp\b|\btimeout\b|deadline exceeded", "its host and port; or what keeps the VPS from there"),
+)
+
 
 def request(url: str, body: Any = None) -> str:
     """What Alertmanager answers.
@@ -126,13 +140,13 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    receivers, url = module.params["receivers"], module.params["url"]
+    receivers, url, root = module.params["receivers"], module.params["url"], Path(module.params["root"])
     if module.check_mode:
         module.exit_json(changed=False, delivered=[])
-    delivered, fault = deliver(receivers, url, module.params["timeout"])
+    delivered, fault = deliver(receivers, url, module.params["timeout"], root)
     said = f"it arrived at {', '.join(delivered)}"
     try:
-        evidence.leave(Path(module.params["root"]), "alert_delivered", ok=not fault, detail=fault or said)
+        evidence.leave(root, "alert_delivered", ok=not fault, detail=fault or said)
     except OSError as error:
         fault = fault or f"{said}, but its mark could not be left: {error}"
     if fault:
@@ -140,22 +154,26 @@ def main() -> None:
     module.exit_json(changed=False, delivered=delivered, msg=said)
 
 
-def deliver(receivers: list[dict[str, Any]], url: str, timeout: int) -> tuple[list[str], str]:
+def deliver(receivers: list[dict[str, Any]], url: str, timeout: int, root: Path) -> tuple[list[str], str]:
     """The receivers that took it, and what is wrong; empty when all did."""
     names = [str(receiver["name"]) for receiver in receivers]
     if not names:
         return [], "there is no receiver: alerts of this VPS go nowhere. Fix: monitoring_receivers (docs/alerts.md)"
     try:
-        delivered, refused = send(receivers, url, timeout)
+        delivered, failing = send(receivers, url, timeout)
     except RuntimeError as error:
         return [], str(error)
     missing = [name for name in names if name not in delivered]
-    lines = [f"  - {name}: {refused.get(name, 'nothing was sent within the time')}" for name in missing]
+    log = alertmanagers_log() if missing else ""
+    lines = [
+        f"  - {name}: {last_words(name, log, root) if name in failing else 'nothing was sent within the time'}"
+        for name in missing
+    ]
     return delivered, "\n".join([f"the test alert did not arrive at {', '.join(missing)}:", *lines]) if missing else ""
 
 
-def send(receivers: list[dict[str, Any]], url: str, timeout: int) -> tuple[list[str], dict[str, str]]:
-    """Send, wait, and end the alert; the receivers that took it, and what was said of those that did not."""
+def send(receivers: list[dict[str, Any]], url: str, timeout: int) -> tuple[list[str], set[str]]:
+    """Send, wait, and end the alert; the receivers that took it, and those that were tried and did not."""
     names = [str(receiver["name"]) for receiver in receivers]
     severities = {str((receiver.get("severities") or DEFAULT_SEVERITIES)[0]) for receiver in receivers}
     now = datetime.now(tz=timezone.utc)
@@ -163,31 +181,48 @@ def send(receivers: list[dict[str, Any]], url: str, timeout: int) -> tuple[list[
     taken_before, failed_before = counts(url)
     request(f"{url}/api/v2/alerts", alerts(severities, mark, now + timedelta(seconds=timeout + 60)))
     delivered: set[str] = set()
-    refused: dict[str, str] = {}
+    failing: set[str] = set()
     deadline = time.monotonic() + timeout
     while time.monotonic() < deadline and not delivered.issuperset(names):
         time.sleep(1)
         taken, failed = counts(url)
         delivered = {name for name in names if taken.get(name, 0.0) > taken_before.get(name, 0.0)}
         failing = {name for name in names if failed.get(name, 0.0) > failed_before.get(name, 0.0)} - delivered
-        refused |= {name: last_words(name) for name in failing - refused.keys()}
         # Once all have been tried, those that failed get two more tries, and no more of the operator's time.
-        if refused and delivered.union(failing).issuperset(names):
+        if failing and delivered.union(failing).issuperset(names):
             deadline = min(deadline, time.monotonic() + AFTER_FAILURE_S)
     request(f"{url}/api/v2/alerts", alerts(severities, mark, datetime.now(tz=timezone.utc)))
-    return [name for name in names if name in delivered], refused
+    return [name for name in names if name in delivered], failing
 
 
-def last_words(receiver: str) -> str:
-    """What Alertmanager's log says of a receiver that did not take it."""
+def alertmanagers_log() -> str:
+    """What Alertmanager said of late."""
     log = subprocess.run(
         ["docker", "logs", "--since=3m", "hbot-alertmanager"], capture_output=True, text=True, timeout=20, check=False
     )
-    lines = (log.stdout + log.stderr).splitlines()
-    said = [line for line in lines if f"receiver={receiver} " in line and "err=" in line]
+    return log.stdout + log.stderr
+
+
+def last_words(receiver: str, log: str, root: Path) -> str:
+    """What Alertmanager's log says of a receiver that did not take it, and what to look at."""
+    # A receiver that may take it later is a key of the line; one that is given up stands in the error alone.
+    marks = (f" receiver={receiver} ", f' err="{receiver}/', f" err={receiver}/")
+    said = [line for line in log.splitlines() if " err=" in line and any(mark in line for mark in marks)]
     if not said:
         return "it failed; `docker logs hbot-alertmanager` may say why"
-    return said[-1].partition("err=")[2].strip().removeprefix('"').removesuffix('"').replace('\\"', '"')
+    words = said[-1].partition(" err=")[2].strip().removeprefix('"').removesuffix('"').replace('\\"', '"')
+    words = without_secret(GIVEN_UP.sub("", words), root / "env" / "alertmanager" / receiver)
+    remedies = [f". Fix: {remedy}" for pattern, remedy in REMEDIES if re.search(pattern, words)]
+    return words + "".join(remedies[:1])
+
+
+def without_secret(words: str, file: Path) -> str:
+    """The words without a receiver's secret: Alertmanager tells Telegram's token when it does not reach the server."""
+    try:
+        secret = file.read_text().strip()
+    except OSError:
+        return words
+    return words.replace(secret, "…") if secret else words
 
 
 if __name__ == "__main__":

@@ -74,8 +74,9 @@ def test_an_alert_that_did_not_go_out_is_no_evidence(run_module: Run, tmp_path: 
 @pytest.mark.parametrize(
     ("delivered", "ok", "said"),
     [
-        ((["phone", "mail"], {}), True, "it arrived at phone, mail"),
-        ((["phone"], {"mail": "550 no such user"}), False, "did not arrive at mail: - mail: 550 no such user"),
+        ((["phone", "mail"], set()), True, "it arrived at phone, mail"),
+        ((["phone"], {"mail"}), False, "did not arrive at mail: - mail: 550 no such user"),
+        ((["phone"], set()), False, "did not arrive at mail: - mail: nothing was sent within the time"),
     ],
 )
 def test_an_alert_that_every_receiver_took_is_evidence(
@@ -83,12 +84,14 @@ def test_an_alert_that_every_receiver_took_is_evidence(
     load_module: Load,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    delivered: tuple[list[str], dict[str, str]],
+    delivered: tuple[list[str], set[str]],
     ok: bool,
     said: str,
 ) -> None:
     """Without the sending: what Alertmanager says of it is given here."""
-    monkeypatch.setattr(load_module("alert_delivery"), "send", lambda *_: delivered)
+    module = load_module("alert_delivery")
+    monkeypatch.setattr(module, "send", lambda *_: delivered)
+    monkeypatch.setattr(module, "alertmanagers_log", lambda: 'msg="Notify" receiver=mail err="550 no such user"\n')
     result = run_module("alert_delivery", root=str(tmp_path), receivers=[{"name": "phone"}, {"name": "mail"}])
     assert result.get("failed", False) is not ok
     mark = alert_mark(tmp_path)

@@ -402,6 +402,8 @@ def test_a_grafana_without_a_password_is_refused(password: str | None) -> None:
 
 
 WEBHOOK = {"name": "hook", "type": "webhook"}
+MAIL = {"name": "mail", "type": "email", "to": "a@b.example", "from": "c@b.example", "smarthost": "b.example:587"}
+CERTIFICATE = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
 
 
 @pytest.mark.parametrize(
@@ -416,12 +418,28 @@ WEBHOOK = {"name": "hook", "type": "webhook"}
         ([WEBHOOK | {"severities": ["loud"]}], {"hook": "u"}, "severity 'loud' is unknown"),
         ([WEBHOOK], {"hook": "u", "hok": "u"}, "'hok' is no receiver"),
         ([{"name": "../x", "type": "webhook"}], {}, "'../x' is no receiver's name"),
+        ([MAIL | {"smarthost": "b.example"}], {}, "mail: smarthost 'b.example' has no port"),
+        ([WEBHOOK | {"ca": "/etc/ssl/our.pem"}], {"hook": "u"}, "hook: ca is no certificate"),
+        ([WEBHOOK | {"ca": f"{CERTIFICATE}-----BEGIN PRIVATE KEY-----"}], {"hook": "u"}, "hook: ca is no certificate"),
     ],
 )
 def test_receivers_that_could_not_work_are_refused(receivers: Any, secrets: Any, wrong: str) -> None:
     found = problems(vps(monitoring_receivers=receivers, monitoring_receiver_secrets=secrets))
     assert wrong in report(found)
     assert "monitoring_receiver" in found[0].variable
+
+
+def test_a_receiver_of_each_kind_with_an_authority_of_its_own_is_let_through() -> None:
+    receivers = [
+        WEBHOOK,
+        MAIL,
+        {"name": "chat", "type": "slack", "channel": "#bots"},
+        {"name": "phone", "type": "telegram", "chat_id": 1},
+        {"name": "duty", "type": "pagerduty"},
+    ]
+    secrets = dict.fromkeys(("hook", "chat", "phone", "duty"), "told")
+    with_authority = [receiver | {"ca": CERTIFICATE} for receiver in receivers]
+    assert problems(vps(monitoring_receivers=with_authority, monitoring_receiver_secrets=secrets)) == []
 
 
 @pytest.mark.parametrize(

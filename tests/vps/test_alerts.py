@@ -1,5 +1,7 @@
 """Alerts that real faults cause arrive at a receiver within the promised time, and end when the fault does.
 
+A test alert arrives at a receiver of each kind, and one that cannot take it is named with the reason.
+
 The faults of a round are caused at once, and each is mended as soon as it has been told. `HBOT_ALERT_FAULTS=all` goes
 through every round, a round's name through that one; otherwise the quick one is.
 """
@@ -21,7 +23,9 @@ from typing import Any
 import pytest
 
 from embedded_vps import layout, small_disk
+from tests.vps import services
 from tests.vps.machine import INVENTORY, ROOT, Vps, run_playbook, wait_until
+from tests.vps.services import Mailbox, Services
 
 BOT1 = "/opt/hbot/data/bot1"
 LOG = f"{BOT1}/logs/logs_v2_epp_v2_4_bot_a.log"
@@ -302,54 +306,149 @@ WANTED = os.environ.get("HBOT_ALERT_FAULTS", "quick")
 CAUSED = list(ROUNDS) if WANTED == "all" else [WANTED]
 
 
+GATEWAY = str(layout.GATEWAY.v4)
+TEST_TITLE, TEST_SUMMARY = "[FIRING, critical] TestAlert", "This is a test: alerts of this VPS arrive here."
+
+REFUSED = {
+    # what its words must be, by receiver
+    "hook": "unexpected status code 500",
+    "mail-password": "auth: 535 5.7.8 Authentication credentials invalid. Fix: its username, and its password",
+    "mail-unreachable": "connect: connection refused. Fix: its host and port",
+    "mail-plain": "does not advertise the STARTTLS extension. Fix: a smarthost that has it",
+    "mail-stranger": "certificate signed by unknown authority. Fix: ca, the certificate of the authority",
+    "chat-revoked": "unexpected status code 403: invalid_token. Fix: its secret",
+    "phone-revoked": "telegram: Unauthorized (401). Fix: its secret",
+    "phone-unreachable": "/bot…/sendMessage",
+    "duty-revoked": "Invalid routing key. Fix: its secret",
+}
+
+
+@dataclass(frozen=True)
+class World:
+    """What the VPS sends its alerts to: servers on this machine."""
+
+    hook: Receiver
+    mailbox: Mailbox
+    plain: Mailbox
+    services: Services
+    authority: str
+
+    def receivers(self) -> dict[str, tuple[dict[str, Any], str]]:
+        """Receivers of each kind, with their secrets, all of them right."""
+        mail = {"to": "you@example.net", "from": "vps1@example.net", "username": services.USER}
+        address, url, trusted = f"{GATEWAY}:{self.mailbox.port}", self.services.url, {"ca": self.authority}
+        return {
+            "hook": ({"type": "webhook"}, f"{self.hook.url}/alerts"),
+            "mail": ({"type": "email", **mail, "smarthost": address, **trusted}, services.PASSWORD),
+            "chat": ({"type": "slack", "channel": "#bots", **trusted}, f"{url}{services.SLACK_PATH}"),
+            "phone": ({"type": "telegram", "chat_id": services.CHAT, "url": url, **trusted}, services.TELEGRAM_TOKEN),
+            "duty": ({"type": "pagerduty", "url": f"{url}/v2/enqueue", **trusted}, services.ROUTING_KEY),
+        }
+
+    def wrong_receivers(self) -> dict[str, tuple[dict[str, Any], str]]:
+        """Receivers that cannot work. They get alerts that nothing but a test sends."""
+        right = self.receivers()
+        mail, chat, phone, duty = (
+            right[name][0] | {"severities": ["info"]} for name in ("mail", "chat", "phone", "duty")
+        )
+        nobody = services.free_port(GATEWAY)
+        return {
+            "mail-password": (mail, "another password"),
+            "mail-unreachable": (mail | {"smarthost": f"{GATEWAY}:{nobody}"}, services.PASSWORD),
+            "mail-plain": (mail | {"smarthost": f"{GATEWAY}:{self.plain.port}"}, services.PASSWORD),
+            "mail-stranger": (mail | {"ca": ""}, services.PASSWORD),
+            "chat-revoked": (chat, f"{self.services.url}/services/T0123/B0123/revoked"),
+            "phone-revoked": (phone, "1:revoked"),
+            "phone-unreachable": (phone | {"url": f"https://{GATEWAY}:{nobody}"}, services.TELEGRAM_TOKEN),
+            "duty-revoked": (duty, "f" * 32),
+        }
+
+
 @pytest.fixture(scope="module")
-def receiver(vps: Vps) -> Iterator[Receiver]:
+def world(vps: Vps, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """The VPS sends its alerts to this machine, until the last of these tests."""
-    found = Receiver()
-    run = run_playbook("site.yml", "--limit", "vps1", inventory=told_of(found))
+    authority, tls = services.certified(layout.GATEWAY.v4, tmp_path_factory.mktemp("certificate"))
+    made = World(Receiver(), Mailbox(GATEWAY, tls), Mailbox(GATEWAY, None), Services(GATEWAY, tls), authority)
+    write_inventory(RIGHT, made.hook, made.receivers())
+    write_inventory(WRONG, made.hook, made.receivers() | made.wrong_receivers())
+    run = run_playbook("site.yml", "--limit", "vps1", inventory=WRONG)
     assert run.code == 0, run.output
-    yield found
+    yield made
     run = run_playbook("site.yml", "--limit", "vps1")
-    found.server.shutdown()
-    found.server.server_close()
+    made.hook.server.shutdown()
+    made.hook.server.server_close()
+    for server in (made.mailbox, made.plain, made.services):
+        server.stop()
     assert run.code == 0, run.output
-    shutil.rmtree(COPY)
+    for copy in (RIGHT, WRONG):
+        shutil.rmtree(copy)
 
 
-COPY = ROOT / "build" / "inventory_alerts"
+@pytest.fixture(scope="module")
+def receiver(world: World) -> Receiver:
+    """The webhook receiver, at which each fault has to be told."""
+    return world.hook
 
 
-def told_of(receiver: Receiver) -> Path:
-    """A copy of the demo's inventory that names the receiver, and asks this machine in the exchange's place."""
-    shutil.rmtree(COPY, ignore_errors=True)
-    shutil.copytree(INVENTORY, COPY, symlinks=True)
-    hosts = COPY / "hosts.yml"
-    told = (
-        f"monitoring_probes: [{receiver.url}/time]\n"
-        "      monitoring_receivers: [{name: hook, type: webhook}]\n"
-        f"      monitoring_receiver_secrets: {{hook: '{receiver.url}/alerts'}}\n"
-        f"      monitoring_thresholds: {{silent_log_seconds: {SILENT_LOG_S}, stale_order_seconds: {STALE_ORDER_S}, "
-        f"backup_age_seconds: {BACKUP_AGE_S}}}"
-    )
-    hosts.write_text(re.sub(r"monitoring_probes: .*", told, hosts.read_text()))
-    return COPY
+RIGHT, WRONG = (ROOT / "build" / f"inventory_alerts_{name}" for name in ("right", "wrong"))
 
 
-def test_a_test_alert_arrives_and_a_receiver_that_does_not_take_it_is_named(receiver: Receiver) -> None:
+def write_inventory(copy: Path, hook: Receiver, receivers: dict[str, tuple[dict[str, Any], str]]) -> None:
+    """A copy of the demo's inventory that names receivers, and asks this machine in the exchange's place."""
+    shutil.rmtree(copy, ignore_errors=True)
+    shutil.copytree(INVENTORY, copy, symlinks=True)
+    variables = {
+        "monitoring_probes": [f"{hook.url}/time"],
+        "monitoring_receivers": [{"name": name, **receiver} for name, (receiver, _) in receivers.items()],
+        "monitoring_receiver_secrets": {name: secret for name, (_, secret) in receivers.items()},
+        "monitoring_thresholds": {
+            "silent_log_seconds": SILENT_LOG_S,
+            "stale_order_seconds": STALE_ORDER_S,
+            "backup_age_seconds": BACKUP_AGE_S,
+        },
+    }
+    told = "\n      ".join(f"{name}: {json.dumps(value)}" for name, value in variables.items())
+    hosts = copy / "hosts.yml"
+    hosts.write_text(re.sub(r"monitoring_probes: .*", lambda _: told, hosts.read_text()))
+
+
+def test_a_test_alert_arrives_at_a_receiver_of_each_kind(world: World) -> None:
     now = time.time()
-    run = run_playbook("test_alert.yml", inventory=COPY)
+    run = run_playbook("test_alert.yml", inventory=RIGHT)
     assert run.code == 0, run.output
-    assert "it arrived at hook" in run.output
+    assert f"it arrived at {', '.join(world.receivers())}" in run.output
     test_alert = Promise("TestAlert", {"severity": "critical"}, math.inf, math.inf)
-    assert math.isfinite(receiver.seconds_until(test_alert, "firing", Deed(now, now)))
-    receiver.takes = False
+    assert math.isfinite(world.hook.seconds_until(test_alert, "firing", Deed(now, now)))
+    (mail,) = [mail for mail in world.mailbox.mails if mail["Subject"] == TEST_TITLE]
+    assert (mail["To"], mail["From"]) == ("you@example.net", "vps1@example.net")
+    (text,) = [part.get_payload(decode=True) for part in mail.walk() if part.get_content_type() == "text/plain"]
+    assert isinstance(text, bytes)
+    assert text.decode().splitlines()[:2] == [TEST_SUMMARY, "What to do: docs/alerts.md"]
+    (message,) = [each for each in world.services.of("slack") if each["attachments"][0]["title"] == TEST_TITLE]
+    assert message["channel"] == "#bots"
+    assert TEST_SUMMARY in message["attachments"][0]["text"]
+    (message,) = [each for each in world.services.of("telegram") if each["text"].startswith(TEST_TITLE)]
+    assert message["text"].splitlines()[:2] == [TEST_TITLE, TEST_SUMMARY]
+    assert not message.get("parse_mode")  # so that no character of a message is markup
+    (event,) = [each for each in world.services.of("pagerduty") if each["payload"]["summary"] == TEST_TITLE]
+    assert event["event_action"] == "trigger"
+    assert event["payload"]["severity"] == "critical"
+
+
+def test_each_receiver_that_does_not_take_it_is_named_with_the_reason(world: World) -> None:
+    world.hook.takes = False
     try:
-        run = run_playbook("test_alert.yml", inventory=COPY)
+        run = run_playbook("test_alert.yml", inventory=WRONG)
     finally:
-        receiver.takes = True
+        world.hook.takes = True
     assert run.code != 0
-    assert "the test alert did not arrive at hook" in run.output
-    assert "unexpected status code 500" in run.output
+    assert f"the test alert did not arrive at {', '.join(REFUSED)}:" in run.output
+    said = dict(re.findall(r"^ *- ([\w-]+): (.*)$", run.output, re.MULTILINE))
+    assert said.keys() >= REFUSED.keys(), run.output
+    assert {name: words for name, words in REFUSED.items() if words not in said[name]} == {}, run.output
+    for secret in (secret for _, secret in world.wrong_receivers().values()):
+        assert secret not in run.output
+    assert world.plain.mails == []
 
 
 @pytest.mark.parametrize("round_", CAUSED)
@@ -390,6 +489,26 @@ def test_what_goes_wrong_is_told_in_time_and_so_is_its_end(vps: Vps, receiver: R
             if told_s > promise.within_s or ended_s > promise.ends_within_s:
                 late.append(said)
     assert not late, "told too late, or never"
+
+
+def test_a_receiver_of_each_kind_is_told_of_the_end(world: World) -> None:
+    """Of the test alerts' end, after the faults: Alertmanager tells it within a minute."""
+    title = "[RESOLVED] TestAlert"
+
+    def ended() -> list[str]:
+        taken = world.services.of
+        return [
+            *{"mail" for mail in world.mailbox.mails if mail["Subject"] == title},
+            *{"slack" for each in taken("slack") if each["attachments"][0]["title"] == title},
+            *{"telegram" for each in taken("telegram") if each["text"].startswith(title)},
+            *{"pagerduty" for each in taken("pagerduty") if each["dedup_key"] in began and is_end(each)},
+        ]
+
+    def is_end(event: dict[str, Any]) -> bool:
+        return bool(event["event_action"] == "resolve")
+
+    began = {each["dedup_key"] for each in world.services.of("pagerduty") if each["payload"]["summary"] == TEST_TITLE}
+    wait_until("each was told", lambda: len(ended()) == 4, DELIVERY_S + CHANGES_S)
 
 
 def told(receiver: Receiver, fault: Fault, status: str, deed: Deed) -> bool:
