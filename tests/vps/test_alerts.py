@@ -312,6 +312,7 @@ TEST_TITLE, TEST_SUMMARY = "[FIRING, critical] TestAlert", "This is a test: aler
 REFUSED = {
     # what its words must be, by receiver
     "hook": "unexpected status code 500",
+    "hook-unreachable": "connect: connection refused. Fix: its host and port",
     "mail-password": "auth: 535 5.7.8 Authentication credentials invalid. Fix: its username, and its password",
     "mail-unreachable": "connect: connection refused. Fix: its host and port",
     "mail-plain": "does not advertise the STARTTLS extension. Fix: a smarthost that has it",
@@ -353,6 +354,7 @@ class World:
         )
         nobody = services.free_port(GATEWAY)
         return {
+            "hook-unreachable": ({"type": "webhook", "severities": ["info"]}, f"http://{GATEWAY}:{nobody}/alerts"),
             "mail-password": (mail, "another password"),
             "mail-unreachable": (mail | {"smarthost": f"{GATEWAY}:{nobody}"}, services.PASSWORD),
             "mail-plain": (mail | {"smarthost": f"{GATEWAY}:{self.plain.port}"}, services.PASSWORD),
