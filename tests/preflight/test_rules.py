@@ -430,7 +430,7 @@ def test_receivers_that_could_not_work_are_refused(receivers: Any, secrets: Any,
 
 
 def test_a_receiver_of_each_kind_with_an_authority_of_its_own_is_let_through() -> None:
-    receivers = [
+    receivers: list[dict[str, Any]] = [
         WEBHOOK,
         MAIL,
         {"name": "chat", "type": "slack", "channel": "#bots"},
