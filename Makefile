@@ -197,6 +197,11 @@ own-controller: venv ## a bare embedded VPS converges itself by scripts/deploy.s
 	@$(VPS) images && $(VPS) up
 	@pytest -q -s tests/own_controller
 
+.PHONY: newcomer
+newcomer: venv ## docs/first_vps.md typed on a clean clone, against a bare embedded VPS (10 min)
+	@$(VPS) images
+	@pytest -q -s tests/newcomer
+
 .PHONY: lock
 lock: venv ## pin the development dependencies anew (needs uv)
 	@uv pip compile --quiet --generate-hashes --no-header --no-emit-index-url --no-emit-find-links \

@@ -1,7 +1,8 @@
 """``epp control``: tell a running bot what its operator wants, and say what it answered.
 
-Runs where the bot runs (``docker exec hbot-bot1 python -m controllers.epp control …``), beside its state. A request is
-a file that the bot carries out at its next tick (:mod:`.books.requests`); of the kill file the presence is enough.
+Runs where the bot runs (``sudo docker exec hbot-bot1 python -m controllers.epp control …``), beside its state. A
+request is a file that the bot carries out at its next tick (:mod:`.books.requests`); of the kill file the presence is
+enough.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         "control",
         help="pause, resume, kill or reset a running bot, or book a transfer",
         description="Tell the bot beside which this runs what its operator wants, and say what it answered.",
-        epilog='example: docker exec hbot-bot1 python -m controllers.epp control pause --reason "news at 14:00"',
+        epilog='example: sudo docker exec hbot-bot1 python -m controllers.epp control pause --reason "news at 14:00"',
     )
     parser.add_argument("action", choices=[*get_args(Action), "kill"])
     parser.add_argument("--reason", required=True, help="kept with what was done")

@@ -82,7 +82,7 @@ def present(reference: str) -> dict[str, Any]:
     """
     found = image(reference)
     if found is None:
-        raise BackupError(f"the image {reference} is not on this VPS: docker pull {reference}")
+        raise BackupError(f"the image {reference} is not on this VPS: sudo docker pull {reference}")
     return found
 
 

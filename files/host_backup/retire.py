@@ -35,7 +35,7 @@ def stop_without_orders(settings: Settings, bot: str) -> None:
     containers.plan_stop(bot)
     containers.stop(settings, bot)
     stopped = time.time()
-    again = f"look at the exchange, or start it again (docker start hbot-{bot}), which cancels them first"
+    again = f"look at the exchange, or start it again (sudo docker start hbot-{bot}), which cancels them first"
     for path in logs.glob("logs_*.log"):
         with path.open("rb") as file:
             file.seek(seen.get(path, 0))

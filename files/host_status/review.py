@@ -70,7 +70,7 @@ def faults(reading: Reading) -> list[str]:
     found += _backup_faults(reading)
     for bot, errors in sorted(reading.answers.get("errors", {}).items()):
         if errors >= 1:
-            found.append(f"{bot} logged {errors:.0f} errors: docker logs hbot-{bot}, or grep its log for ERROR")
+            found.append(f"{bot} logged {errors:.0f} errors: sudo docker logs hbot-{bot}, or grep its log for ERROR")
     if not reading.clock_is_anothers and not reading.clock_synchronised:
         found.append("no time server sets the clock: chronyc sources")
     if reading.banned is None:

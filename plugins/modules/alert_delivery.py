@@ -209,7 +209,7 @@ def last_words(receiver: str, log: str, root: Path) -> str:
     marks = (f" receiver={receiver} ", f' err="{receiver}/', f" err={receiver}/")
     said = [line for line in log.splitlines() if " err=" in line and any(mark in line for mark in marks)]
     if not said:
-        return "it failed; `docker logs hbot-alertmanager` may say why"
+        return "it failed; `sudo docker logs hbot-alertmanager` may say why"
     words = said[-1].partition(" err=")[2].strip().removeprefix('"').removesuffix('"').replace('\\"', '"')
     words = without_secret(GIVEN_UP.sub("", words), root / "env" / "alertmanager" / receiver)
     remedies = [f". Fix: {remedy}" for pattern, remedy in REMEDIES if re.search(pattern, words)]

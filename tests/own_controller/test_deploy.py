@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from embedded_vps import layout
-from tests.vps.machine import KEYS, OPERATOR, ROOT, Vps, embedded_vps
+from tests.vps.machine import KEYS, OPERATOR, ROOT, STANDS_IN, Vps, embedded_vps
 
 pytestmark = [pytest.mark.vps, pytest.mark.campaign]
 
@@ -17,15 +17,6 @@ CHECKOUT = "/srv/hbot-infra"
 WHEELS = "/srv/wheels"
 SSH = ["ssh", "-i", str(KEYS / "id_ed25519"), "-o", f"UserKnownHostsFile={KEYS}/known_hosts", "-o", "BatchMode=yes"]
 DEPLOY_S = 2400
-
-EMBEDDED = {
-    # What a rented VPS finds on the internet, this one finds beside it.
-    "host_docker_registry_mirrors": ["http://198.51.100.5:5000"],
-    "monitoring_cadvisor_image": "cadvisor/cadvisor:v0.49.1",
-    "monitoring_probes": ["http://198.51.100.5:5000/v2/"],
-    "paper_exchange_market": "recorded",
-    "paper_exchange_speed": 10,
-}
 
 
 def on_vps(command: str, user: str = "root", given: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
@@ -75,7 +66,7 @@ def test_it_refuses_before_anything_is_done(bare: None) -> None:
 
 def test_the_vps_converges_itself_and_bars_root(bare: None) -> None:
     deploy = (
-        f"PIP_NO_INDEX=1 PIP_FIND_LINKS={WHEELS} bash {CHECKOUT}/scripts/deploy.sh -e '{json.dumps(EMBEDDED)}' 2>&1"
+        f"PIP_NO_INDEX=1 PIP_FIND_LINKS={WHEELS} bash {CHECKOUT}/scripts/deploy.sh -e '{json.dumps(STANDS_IN)}' 2>&1"
     )
     done = on_vps(deploy)
     assert done.returncode == 0, done.stdout[-6000:].decode()
@@ -97,5 +88,5 @@ def test_the_originals_two_commands_are_carried_out_there(bare: None) -> None:
     assert "bot_vps: vps1" in file
     assert vps.host.run("/opt/hbot/scripts/add-bot.sh Bot_3").rc == 64
     assert vps.host.run("/opt/hbot/scripts/add-bot.sh bot1").rc == 64
-    plan = vps.run(f"/opt/hbot/scripts/update.sh --check -e '{json.dumps(EMBEDDED)}' 2>&1")
+    plan = vps.run(f"/opt/hbot/scripts/update.sh --check -e '{json.dumps(STANDS_IN)}' 2>&1")
     assert "bot1 runs hummingbot/hummingbot:version-2.16.0" in plan

@@ -23,6 +23,17 @@ VPS_ADDRESS = str(layout.VPS.v4)
 VPS_ADDRESS_V6 = str(layout.VPS.v6)
 OPERATOR = "ops"
 
+STANDS_IN = {
+    # What a rented VPS finds on the internet, this one finds beside it.
+    "hbot_allow_debian": True,
+    "host_docker_registry_mirrors": [f"http://{layout.REGISTRY.v4}:5000"],
+    "monitoring_cadvisor_image": "cadvisor/cadvisor:v0.49.1",
+    "monitoring_probes": [f"http://{layout.REGISTRY.v4}:5000/v2/"],
+    "paper_exchange_market": "recorded",
+    "paper_exchange_speed": 10,
+}
+"""Variables for an inventory that is not the demo's."""
+
 HANGS_S = 2700
 """No command takes so long, on the slowest of machines: one that has not ended by then will not end."""
 

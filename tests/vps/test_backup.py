@@ -160,3 +160,36 @@ def test_a_full_disk_is_refused_and_the_backups_from_before_are_intact(vps: Vps)
     finally:
         vps.run(f"umount {BACKUPS} && umount /opt/small && rmdir /opt/small")
         vps.run(f"test ! -e /opt/settings || mv /opt/settings {SETTINGS}")
+
+
+@pytest.mark.usefixtures("saved")
+@pytest.mark.parametrize(
+    ("limit", "lift", "said"),
+    [
+        ("remount,ro", "remount,rw", "(?i)read-only file system"),
+        ("remount,nr_inodes={inodes}", "remount,nr_inodes=100000", "inodes left|(?i:no space left)"),
+    ],
+    ids=["a read-only file system", "a full inode table"],
+)
+def test_a_place_that_takes_no_file_is_refused_and_the_backups_from_before_are_intact(
+    vps: Vps, limit: str, lift: str, said: str
+) -> None:
+    vps.run(
+        f"mkdir -p /opt/small && mount -t tmpfs -o size=2g none /opt/small && cp -a {BACKUPS}/. /opt/small/ && "
+        f"mount --bind /opt/small {BACKUPS}"
+    )
+    try:
+        before, containers = snapshots(vps), vps.containers()
+        inodes = int(vps.run("find /opt/small | wc -l")) + 4
+        vps.run(f"mount -o {limit.format(inodes=inodes)} /opt/small")
+        run = vps.host.run(f"{BACKUP} bot2")
+        assert run.rc == 1
+        assert re.search(said, run.stderr), run.stderr
+        assert metric(vps, "last_attempt_succeeded", set="bot2", repository="local") == 0
+        vps.run(f"mount -o {lift} /opt/small")
+        assert snapshots(vps) == before
+        assert vps.containers() == containers
+        vps.run(f"restic -q -r {BACKUPS}/repository --password-file /opt/hbot/env/backup/password check --read-data")
+        vps.run(f"{BACKUP} bot2")
+    finally:
+        vps.run(f"umount {BACKUPS} && umount /opt/small && rmdir /opt/small")
