@@ -103,7 +103,7 @@ audit: venv ## Lynis, ssh-audit, CIS and the CIS Docker Benchmark, before and af
 	@python -m embedded_vps.audit
 
 .PHONY: bench
-bench: venv ## time the core, the replay beside Hummingbot's, the paper exchange, and the playbooks on the embedded VPS
+bench: venv restic ## time the core, the replay beside Hummingbot's, the paper exchange, backups, and the playbooks on the embedded VPS
 	@echo "==> the core's decisions"
 	@python -m epp.bench.core
 	@echo "==> the replay, and Hummingbot's backtesting on the same candles"
@@ -113,8 +113,12 @@ bench: venv ## time the core, the replay beside Hummingbot's, the paper exchange
 	@python -m paper_exchange.bench
 	@echo "==> the bot exporter, 20 bots with a week of books"
 	@pytest -q -s files/bot_exporter/tests/test_bench.py
+	@echo "==> backups of 500 MB, and tar with gzip of the same"
+	@python -m tests.bench.backups
 	@echo "==> the playbooks"
 	@python -m embedded_vps.bench
+	@echo "==> how long a bot is away for an update, and for a bare stop and start"
+	@python -m tests.bench.update_downtime
 
 # What a replay spends its time in. The rest is read once, is pydantic's, or sums floats, which mypyc does in another order
 # of rounding: what is compiled comes to the same, to the last digit.
@@ -184,8 +188,9 @@ alerts: venv ## every alert that a fault can cause, at a receiver, on the conver
 
 .PHONY: updates
 updates: export HBOT_UPDATE_IMAGES := all
-updates: venv ## every bad image that an update may meet, on the converged embedded VPS (30 min)
-	@pytest -q tests/vps/test_update.py
+updates: export HBOT_UPGRADES_THAT_BREAK := all
+updates: venv ## every bad image that an update may meet, and a machine's upgrade that breaks, on the converged embedded VPS (45 min)
+	@pytest -q tests/vps/test_update.py tests/vps/test_upgrade_host.py
 
 .PHONY: two-vps
 two-vps: venv ## bots moved between two embedded VPSs, for real (15 min)

@@ -37,11 +37,12 @@ MINUTES = 1_700_000
 
 
 def fills(first: int, count: int, chance: random.Random) -> Iterator[tuple[object, ...]]:
-    """Rows as Hummingbot's own table of fills has them."""
+    """Rows as Hummingbot's own table of fills has them; the names of its orders grow with the time."""
     return (
         (
             number, "v2_epp_v2_4.yml", "v2_epp_v2_4", "bitget", "BTC-USDT", "BTC", "USDT",
-            1_700_000_000_000 + number * 31_337, f"x-{chance.getrandbits(96):024x}", "BUY" if number % 2 else "SELL",
+            1_700_000_000_000 + number * 31_337, f"x-{'SB'[number % 2]}BTCUT{number * 31_337_000:016x}",
+            "BUY" if number % 2 else "SELL",
             "LIMIT_MAKER", int(chance.gauss(42e9, 1e9)), int(chance.expovariate(1e-3) * 1e3), 1,
             json.dumps({"percent": "0", "flat_fees": [{"token": "USDT", "amount": f"{chance.random():.10f}"}]}),
             f"{chance.getrandbits(64)}", "NIL",

@@ -12,6 +12,7 @@ import argparse
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -34,6 +35,9 @@ VAULT_PASSWORD = ROOT / "build" / "campaigns" / "killed_playbooks.vault"
 OUTPUT = ROOT / "build" / "campaigns" / "killed_playbooks.log"
 TRACES = Path(__file__).with_name("traces.py")
 SEED = 20_261_130
+BOTS = {"bot1": "a", "bot2": "d"}
+"""The demo's, with their variants."""
+
 NEW_BOT = "bot3"
 NEW_PASSWORD = "of-a-bot-that-was-being-added"
 
@@ -98,12 +102,13 @@ def seen(vps: Vps) -> Seen:
 # -- what is run
 
 
-def inventory_with(amount: int, passwords: dict[str, str]) -> None:
-    """A copy of the demo's inventory whose bots have another amount, and their keystores' passwords in a vault."""
+def inventory_with(amounts: dict[str, int], passwords: dict[str, str]) -> None:
+    """A copy of the demo's inventory whose bots have these amounts, and their keystores' passwords in a vault."""
     shutil.rmtree(COPY, ignore_errors=True)
     shutil.copytree(INVENTORY, COPY, symlinks=True)
-    with (COPY / "group_vars" / "bots.yml").open("a", encoding="utf-8") as file:
-        file.write(f"bot_total_amount_quote: {amount}\n")
+    for bot, amount in amounts.items():
+        with (COPY / "bots" / f"{bot}.yml").open("a", encoding="utf-8") as file:
+            file.write(f"      bot_total_amount_quote: {amount}\n")
     vault = VaultLib([("default", VaultSecret(VAULT_PASSWORD.read_bytes().strip()))])
     for bot, password in passwords.items():
         place = COPY / "host_vars" / bot / "vault.yml"
@@ -111,33 +116,42 @@ def inventory_with(amount: int, passwords: dict[str, str]) -> None:
         place.write_bytes(vault.encrypt(f"bot_password: {password}\n"))
 
 
-def must(name: str, *arguments: str) -> None:
-    """Run a playbook that is no part of the proof, and must end well."""
-    run = run_playbook(name, *arguments, inventory=COPY)
-    if run.code != 0:
-        sys.exit(f"{name} {' '.join(arguments)} failed, outside of the proof:\n{run.output[-3000:]}")
+def amount_in(text: str) -> int:
+    """The amount that a controller's configuration has."""
+    found = re.search(r"^total_amount_quote: '?(\d+)", text, re.MULTILINE)
+    assert found, text
+    return int(found[1])
 
 
-def prepared(vps: Vps, playbook: str, number: int, attempt: int) -> list[str]:
+def prepared(vps: Vps, playbook: str) -> list[str]:
     """Give the playbook something to do, and the inventory what must be there afterwards; returns its arguments."""
-    amount = 800 + number // len(PLAYBOOKS) * 10
-    passwords = {bot: vps.run(f"cat /opt/hbot/env/{bot}/password").strip() for bot in ("bot1", "bot2")}
+    conf = {bot: f"data/{bot}/conf/controllers/epp_v2_4_bot_{variant}.yml" for bot, variant in BOTS.items()}
+    amounts = {bot: amount_in(vps.run(f"cat /opt/hbot/{path}")) for bot, path in conf.items()}
+    passwords = {bot: vps.run(f"cat /opt/hbot/env/{bot}/password").strip() for bot in BOTS}
+    arguments = []
+    if playbook == "update.yml":
+        newer = 500 + (max(amounts.values()) + 7) % 400
+        amounts = dict.fromkeys(BOTS, newer)
+        arguments = ["-e", "soak=5"]
     if playbook == "add_bot.yml":
         passwords[NEW_BOT] = NEW_PASSWORD
-    if playbook == "update.yml":
-        inventory_with(amount + attempt, passwords)
-        return ["-e", "soak=5"]
-    # What an update or a rollback left, here or before the campaign was stopped.
-    inventory_with(amount, passwords)
-    must("site.yml", "--limit", "bot1,bot2")
-    if playbook == "backup.yml":
-        return []
-    if playbook == "add_bot.yml":
-        return ["-e", f"bot={NEW_BOT}", "-e", "variant=d"]
-    vps.run("/opt/hbot/scripts/backup.sh bot1")
-    snapshot = vps.run("/opt/hbot/scripts/rollback.sh bot1 --list").split()[-2]
-    must("site.yml", "--limit", "bot1", "-e", json.dumps({"bot_total_amount_quote": 700 + number}))
-    return ["-e", "bot=bot1", "-e", f"snapshot={snapshot}", "-e", "soak=5"]
+        arguments = ["-e", f"bot={NEW_BOT}", "-e", "variant=d"]
+    if playbook == "rollback.yml":
+        snapshot, amounts["bot1"] = earlier(vps, conf["bot1"], amounts["bot1"])
+        arguments = ["-e", "bot=bot1", "-e", f"snapshot={snapshot}", "-e", "soak=5"]
+    inventory_with(amounts, passwords)
+    return arguments
+
+
+def earlier(vps: Vps, conf: str, now: int) -> tuple[str, int]:
+    """The newest snapshot of bot1 in which it had another amount, and that amount."""
+    restic = "restic -q -r /opt/hbot/backups/repository --password-file /opt/hbot/env/backup/password dump --no-lock"
+    listed = vps.run("/opt/hbot/scripts/rollback.sh bot1 --list")
+    for snapshot in reversed([word for word in listed.split() if word.startswith("bot1_")]):
+        amount = amount_in(vps.run(f"{restic} --tag {snapshot} latest /{conf}"))
+        if amount != now:
+            return snapshot, amount
+    sys.exit(f"no snapshot of bot1 has another amount than {now}:\n{listed}")
 
 
 # -- the kill
@@ -310,15 +324,15 @@ def one(number: int, vps: Vps, lengths: dict[str, float], say: Callable[[str], N
     whole = number // len(PLAYBOOKS) % 2 == 0
     if vps.succeeds(f"test -e /opt/hbot/compose/{NEW_BOT}.yml"):
         vps.remove_bot(NEW_BOT)
-    task, attempt = "", 0
+    task = ""
     while not task:
-        arguments = prepared(vps, playbook, number, attempt)
+        arguments = prepared(vps, playbook)
         before = seen(vps)
         after_s = max(1.0, share * lengths[playbook])
         task, members, ran_s = kill(playbook, arguments, after_s, whole=whole)
         if not task:
             say(f"{number}: {playbook} had ended after {ran_s:.0f} s; again")
-            lengths[playbook], attempt = ran_s, attempt + 1
+            lengths[playbook] = ran_s
             if playbook == "add_bot.yml":
                 vps.remove_bot(NEW_BOT)
     halfway = Seen(traces(vps), {}, [])
