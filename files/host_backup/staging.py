@@ -6,6 +6,7 @@ import hashlib
 import os
 import shutil
 import stat
+import tempfile
 from pathlib import Path
 
 from . import sqlite_copy
@@ -22,7 +23,7 @@ _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 def require_space(settings: Settings, wanted: list[BackupSet]) -> None:
     """Refuse, before anything is written, what the disk cannot take: the largest set, copied and in the repository.
 
-    :raises BackupError: there is too little space, or are too few inodes.
+    :raises BackupError: there is too little space, or are too few inodes, or no file can be written.
     """
     sizes = {one.name: size(settings.root, one) for one in wanted}
     largest = max(sizes.values(), default=0)
@@ -36,6 +37,12 @@ def require_space(settings: Settings, wanted: list[BackupSet]) -> None:
         )
     if space.f_files and space.f_favail < 10_000:
         raise BackupError(f"{settings.backups} has {space.f_favail} inodes left: make room")
+    try:
+        # Found out here at once: restic tries to write its lock again and again, for a quarter of an hour.
+        with tempfile.TemporaryFile(dir=settings.backups):
+            pass
+    except OSError as fault:
+        raise BackupError(f"{settings.backups} takes no file: {fault.strerror}") from fault
 
 
 def size(root: Path, wanted: BackupSet) -> int:

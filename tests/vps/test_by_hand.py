@@ -41,16 +41,18 @@ def commands_that_work() -> list[str]:
 
 def test_what_the_page_says_to_work_works_as_the_original_typed_it(vps: Vps) -> None:
     names = set(vps.containers())
-    for command in commands_that_work():
-        place = "/opt/hbot/compose" if command.startswith("docker compose") else "/opt/hbot"
-        # Following a log does not end by itself.
-        typed = f"timeout 3 {command} || test $? = 124" if " -f " in command else command
-        vps.run(f"cd {place} && ({typed}) 2>&1")
-        if command.endswith("down"):
-            vps.run(f"{COMPOSE} --profile multi up -d 2>&1")
-    vps.run(f"{COMPOSE} --profile multi up -d 2>&1")
-    assert set(vps.containers()) == names
-    vps.until_bots_are_well(300)
+    try:
+        for command in commands_that_work():
+            place = "/opt/hbot/compose" if command.startswith("docker compose") else "/opt/hbot"
+            # Following a log does not end by itself.
+            typed = f"timeout 3 {command} || test $? = 124" if " -f " in command else command
+            vps.run(f"cd {place} && ({typed}) 2>&1")
+            if command.endswith("down") or " stop " in command:
+                vps.run(f"{COMPOSE} --profile multi up -d 2>&1")
+                assert set(vps.containers()) == names
+                vps.until_bots_are_well(300)
+    finally:
+        vps.run(f"{COMPOSE} --profile multi up -d 2>&1")
 
 
 def test_the_vps_itself_says_how_its_bots_are(vps: Vps) -> None:
