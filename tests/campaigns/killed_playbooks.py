@@ -143,6 +143,18 @@ def prepared(vps: Vps, playbook: str) -> list[str]:
     return arguments
 
 
+def settled(vps: Vps) -> None:
+    """Have the bots run what this checkout has, whatever the campaign left when it was stopped.
+
+    Raises:
+        SystemExit: that failed; its output is printed.
+    """
+    prepared(vps, "site.yml")
+    run = run_playbook("site.yml", "--limit", ",".join(BOTS), inventory=COPY)
+    if run.code != 0:
+        sys.exit(f"site.yml failed, before any kill:\n{run.output[-3000:]}")
+
+
 def earlier(vps: Vps, conf: str, now: int) -> tuple[str, int]:
     """The newest snapshot of bot1 in which it had another amount, and that amount."""
     restic = "restic -q -r /opt/hbot/backups/repository --password-file /opt/hbot/env/backup/password dump --no-lock"
@@ -384,6 +396,7 @@ def main() -> int:
         for playbook, guess in PLAYBOOKS.items()
     }
     vps = Vps()
+    settled(vps)
     for number in range(options.total):
         if number in done and not done[number]["fault"]:
             continue
