@@ -98,6 +98,18 @@ scenario: venv ## molecule on the embedded VPS: converge, idempotence, verify
 	@# Half a day away, so that the nightly backup does not begin in the middle of a proof.
 	@HBOT_EMBEDDED_BACKUP_AT=$$(date -u -d '12 hours' +%H:%M) molecule test
 
+.PHONY: dashboards
+dashboards: venv ## the demo's dashboards in your browser, drawn by Grafana's front-end packages (needs npm)
+	@python -m embedded_vps.screenshots --look
+
+.PHONY: screenshots
+screenshots: venv browser ## the pictures of docs/monitoring.md, anew, from the converged embedded VPS (needs npm; 2 min)
+	@python -m embedded_vps.screenshots
+
+.PHONY: grafana-schema
+grafana-schema: venv ## the schema that the dashboards are checked against, anew, when the role pins another Grafana (needs npm)
+	@python -m embedded_vps.screenshots.front_end
+
 .PHONY: audit
 audit: venv ## Lynis, ssh-audit, CIS and the CIS Docker Benchmark, before and after site.yml, into docs/audit.md (8 min; empties the VPS)
 	@python -m embedded_vps.audit

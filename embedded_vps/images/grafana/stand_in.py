@@ -1,8 +1,8 @@
-"""A stand-in for Grafana's server: a preview of the provisioned dashboards, behind the same login.
+"""A stand-in for Grafana's server: its API as far as a look at the provisioned dashboards needs it, behind its login.
 
 It reads what Grafana would: the data sources and dashboard providers below /etc/grafana/provisioning, and the same
-environment for the administrator. It draws the panels that this project uses, from the same queries on the same data
-source. It knows no users but the administrator, no editing and no alerting.
+environment for the administrator. It knows no users but the administrator, no editing and no alerting, and it draws
+nothing: `make dashboards` does, on the machine in front of you.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ from typing import Any
 import yaml
 
 PROVISIONING = Path("/etc/grafana/provisioning")
-PAGE = Path(__file__).with_name("preview.html")
+PAGE = b"""Grafana's server is in no package registry: this stands in for it, and draws nothing.
+`make dashboards`, in the checkout that made this VPS, draws the dashboards with Grafana's front-end packages.
+"""
 QUERIES = ("query", "query_range", "series", "label")
 
 
@@ -50,7 +52,7 @@ def dashboards() -> dict[str, dict[str, Any]]:
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Grafana's paths that a preview needs."""
+    """Grafana's paths that a look needs."""
 
     source = ""
     login = b""
@@ -59,7 +61,7 @@ class Handler(BaseHTTPRequestHandler):
         """Answer one request."""
         url = urllib.parse.urlsplit(self.path)
         if url.path == "/api/health":
-            self.answer(200, {"database": "ok", "version": "a preview in Grafana's place"})
+            self.answer(200, {"database": "ok", "version": "a stand-in for Grafana's server"})
         elif url.path == "/metrics":
             text = f"# TYPE grafana_stat_totals_dashboard gauge\ngrafana_stat_totals_dashboard {len(dashboards())}\n"
             self.answer(200, text.encode(), "text/plain; version=0.0.4")
@@ -73,7 +75,7 @@ class Handler(BaseHTTPRequestHandler):
         elif url.path.startswith("/api/datasources/proxy/uid/prometheus/api/v1/"):
             self.query(url.path.partition("/api/v1/")[2], url.query)
         elif url.path == "/" or url.path.startswith("/d/"):
-            self.answer(200, PAGE.read_bytes(), "text/html; charset=utf-8")
+            self.answer(200, PAGE, "text/plain; charset=utf-8")
         else:
             self.answer(404, {"message": "Not found"})
 
@@ -111,7 +113,7 @@ def main() -> None:
     Handler.source = data_source()
     user = os.environ["GF_SECURITY_ADMIN_USER"]
     Handler.login = b"Basic " + base64.b64encode(f"{user}:{password()}".encode())
-    print(f"a preview in Grafana's place, on {address[0]}:{address[1]}", flush=True)
+    print(f"a stand-in for Grafana's server, on {address[0]}:{address[1]}", flush=True)
     ThreadingHTTPServer(address, Handler).serve_forever()
 
 
