@@ -58,7 +58,9 @@ def main() -> int:
     arguments = parser.parse_args()
     console = Console()
     try:
-        asyncio.run(look(console) if arguments.look else take(arguments.dashboards, arguments.into, arguments.hours, console))
+        asyncio.run(
+            look(console) if arguments.look else take(arguments.dashboards, arguments.into, arguments.hours, console)
+        )
     except EmbeddedVpsError as error:
         console.error(str(error))
         return 1

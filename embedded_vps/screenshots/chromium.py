@@ -98,7 +98,8 @@ async def started() -> AsyncIterator[Browser]:
     with tempfile.TemporaryDirectory(prefix="embedded-vps-", ignore_cleanup_errors=True) as profile:
         process = await asyncio.create_subprocess_exec(
             program, "--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
-            "--remote-debugging-port=0", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+            "--disable-renderer-backgrounding", "--remote-debugging-port=0",
+            "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
             f"--user-data-dir={profile}", "about:blank",
             stderr=asyncio.subprocess.DEVNULL,
         )  # fmt: skip
