@@ -81,3 +81,16 @@ def test_every_test_that_a_page_calls_a_proof_exists() -> None:
     ]
     assert named
     assert missing == []
+
+
+def test_every_picture_is_shown_on_a_page_and_small() -> None:
+    """A clone carries each of them for ever, and so every version of it."""
+    pictures = [path for path in tracked() if path.suffix in (".png", ".webp", ".jpg", ".svg")]
+    shown = {
+        (page.parent / target).resolve()
+        for page in pages()
+        for target in LINK.findall(page.read_text(encoding="utf-8"))
+    }
+    assert pictures
+    assert [path.name for path in pictures if path not in shown] == []
+    assert [path.name for path in pictures if path.stat().st_size > 200_000] == []
