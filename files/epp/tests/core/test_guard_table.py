@@ -958,6 +958,12 @@ def test_a_start_under_it_places_nothing(seen: dict[str, Any]) -> None:
         assert not decision.place
 
 
+def test_the_kill_file_stops_a_bot_that_hears_nothing() -> None:
+    stage = quoting()
+    stage.tick(connector_ready=False, bid=None, ask=None, book_age_s=90.0, kill_file=True)
+    assert latched(stage, "kill_file")
+
+
 def test_the_first_latch_stays() -> None:
     stage = quoting()
     stage.tick(kill_file=True)

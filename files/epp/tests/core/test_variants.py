@@ -90,6 +90,13 @@ def test_bot_d_keeps_its_books_and_its_market_all_the_same() -> None:
     assert stage.tick().day_rows
 
 
+def test_a_kill_file_changes_nothing_of_a_bot_that_never_trades() -> None:
+    stage = Stage(parameters=configured(variant="d"))
+    stage.run(20, 10, kill_file=True)
+    assert (stage.doing, stage.codes) == ("soft_pause", ["no_trade"])
+    assert stage.state.guard.latch is None
+
+
 def test_bot_d_takes_back_an_order_that_is_its_own() -> None:
     stage = Stage(parameters=configured(variant="d"))
     stage.tick()
