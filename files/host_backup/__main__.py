@@ -6,7 +6,6 @@ import argparse
 import json
 import os
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +16,7 @@ from .backup_run import Run
 from .change import Change, outcome
 from .drill import drill
 from .errors import BackupError
-from .host_lock import QUIET_S, HeldError, HostLock, ansible_is_at_work, process_owner
+from .host_lock import HeldError, HostLock, held_by_this_process
 from .progress import complain, say
 from .repository_setup import is_set_up, set_up
 from .retire import retire, stop_without_orders
@@ -248,34 +247,15 @@ def _locked(what: str, run_id: str) -> Iterator[None]:
 
     :raises BackupError: somebody else holds it for longer than the patience.
     """
-    lock = HostLock()
-    held = lock.held()
+    held = HostLock().held()
     if run_id and held is not None and held.get("run") == run_id:
         yield
         return
-    owner = process_owner(what)
-    deadline = time.monotonic() + PATIENCE_S
-    told, gone, at_work = False, "", time.monotonic()
-    while True:
-        try:
-            lock.take(owner, gone)
-            break
-        except HeldError as other:
-            now = time.monotonic()
-            if now > deadline:
-                raise BackupError(f"{other} holds this VPS; nothing was done") from None
-            if not told:
-                say(f"waiting for {other}")
-                told = True
-            if ansible_is_at_work():
-                at_work = now
-            if now - at_work > QUIET_S:
-                gone = str(other.held.get("run", ""))
-            time.sleep(1)
     try:
-        yield
-    finally:
-        lock.release(owner)
+        with held_by_this_process(what, PATIENCE_S, lambda other: say(f"waiting for {other}")):
+            yield
+    except HeldError as other:
+        raise BackupError(f"{other} holds this VPS; nothing was done") from None
 
 
 if __name__ == "__main__":

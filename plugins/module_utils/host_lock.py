@@ -7,7 +7,7 @@ import fcntl
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,8 @@ DIRECTORY = Path("/run/hbot")
 
 QUIET_S = 60.0
 """A playbook's run cannot be asked whether it lives. One whose modules are not seen for so long counts as gone."""
+
+POLL_S = 1.0
 
 _MODULE = b"BECOME-SUCCESS-"
 """In the command line of every module that Ansible runs as root."""
@@ -158,6 +160,41 @@ class HostLock:
         if "run" in held:
             return bool(held["run"] == gone)
         return not alive(int(held["pid"]), str(held["started"]))
+
+
+@contextmanager
+def held_by_this_process(
+    what: str, patience_s: float, told: Callable[[str], None], directory: Path = DIRECTORY
+) -> Iterator[None]:
+    """Hold the lock for as long as this process of the VPS is at work; whoever holds it is waited for.
+
+    :param patience_s: for how long.
+    :param told: is given once, when there is somebody to wait for, who that is.
+    :raises HeldError: somebody else held it for all of that time.
+    """
+    lock, owner = HostLock(directory), process_owner(what)
+    began = at_work = time.monotonic()
+    said, gone = False, ""
+    while True:
+        try:
+            lock.take(owner, gone)
+            break
+        except HeldError as other:
+            now = time.monotonic()
+            if not said:
+                told(str(other))
+                said = True
+            if now - began >= patience_s:
+                raise
+            if ansible_is_at_work():
+                at_work = now
+            if now - at_work > QUIET_S:
+                gone = str(other.held.get("run", ""))
+            time.sleep(POLL_S)
+    try:
+        yield
+    finally:
+        lock.release(owner)
 
 
 def described(held: dict[str, Any], now: float) -> str:

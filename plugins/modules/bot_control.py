@@ -11,6 +11,8 @@ short_description: Starts, stops, pauses, kills or resets a bot on its VPS
 description:
   - V(start), V(stop) and V(restart) are Docker's; a stop cancels the bot's orders first.
   - A restart waits out a shock in the market, because a bot that starts quotes anew. O(force) does not wait.
+  - What starts a bot (V(start), V(restart), V(rearm), V(drill)) does not meddle with another run on the VPS. It waits
+    90 s for it, and is refused then. What takes a bot off the market waits for nobody.
   - V(pause), V(resume), V(reset) and V(transfer) are told to the bot itself, and its answer is returned. A transfer is
     told to its watchdog, too.
   - V(kill), V(rearm) and V(drill) are told to its watchdog. A kill stops the bot's container, cancels its orders and
@@ -123,12 +125,15 @@ said:
 
 import json
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.hbot.infra.plugins.module_utils import evidence, host_files
 from ansible_collections.hbot.infra.plugins.module_utils.csv_rows import last_row
+from ansible_collections.hbot.infra.plugins.module_utils.host_lock import HeldError, held_by_this_process
 from ansible_collections.hbot.infra.plugins.module_utils.isolated_run import AUTHORITY, IsolatedRun
 
 SHOCK = "high_vol_shock"
@@ -148,6 +153,14 @@ LOOK_S = 1.0
 """A look that began before the stop does not count."""
 
 
+STARTS = ("start", "restart", "rearm", "drill")
+"""Meddle with an update, say, which has stopped the bot or watches it."""
+
+PATIENCE_S = 90.0
+"""Whoever controls a bot sits before the screen, and sees nothing while this waits for another run. Longer than a lock
+outlives a run that was killed."""
+
+
 class RefusedError(Exception):
     """It was not done; the message says why, and what to do."""
 
@@ -161,6 +174,23 @@ def docker(module: AnsibleModule, *arguments: str) -> str:
     if code != 0:
         raise RefusedError((err or out).strip())
     return str(out).strip()
+
+
+@contextmanager
+def alone(module: AnsibleModule) -> Iterator[None]:
+    """Hold the host's lock: an update, say, must find the bot as it left it.
+
+    :raises RefusedError: another run holds it.
+    """
+    what = f"control.yml, {module.params['action']} of {module.params['bot']}"
+    try:
+        with held_by_this_process(what, PATIENCE_S, lambda other: module.warn(f"waited for {other}")):
+            yield
+    except HeldError as other:
+        raise RefusedError(
+            f"Nothing was done: {other} holds this VPS. Wait until that is over, then run again. What takes a bot off "
+            "the market waits for nobody: -e action=stop, -e action=kill"
+        ) from None
 
 
 def running(module: AnsibleModule, container: str) -> bool:
@@ -221,6 +251,20 @@ def latch(params: dict[str, Any]) -> Path:
 
 
 def carry_out(module: AnsibleModule) -> tuple[bool, str]:
+    """Do it, alone where another run would be meddled with; returns whether anything changed, and what to say.
+
+    :raises RefusedError: it was not done.
+    """
+    params = module.params
+    if module.check_mode or params["action"] not in STARTS:
+        return carry_out_now(module)
+    if params["action"] == "restart" and not params["force"]:  # may take half an hour: without the lock
+        wait_out_the_shock(params)
+    with alone(module):
+        return carry_out_now(module)
+
+
+def carry_out_now(module: AnsibleModule) -> tuple[bool, str]:
     """Do it; returns whether anything changed, and what to say.
 
     :raises RefusedError: it was not done.
@@ -263,8 +307,6 @@ def control_container(module: AnsibleModule, container: str, *, runs: bool) -> t
         raise RefusedError(f"{container} does not run, and so cannot restart: start it first")
     if module.check_mode:
         return True, f"{container} would {action}"
-    if action == "restart" and not params["force"]:
-        wait_out_the_shock(params)
     if action != "start":
         told_watchdog(module, "lease", "--seconds", LEASE_S, "--reason", params["reason"], "--by", f"control {action}")
     docker(module, action, container)

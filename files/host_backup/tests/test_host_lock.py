@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from host_backup.host_lock import HeldError, HostLock, alive, process_owner, process_started
+from host_backup.host_lock import HeldError, HostLock, alive, held_by_this_process, process_owner, process_started
 
 SITE = {"what": "site.yml", "who": "ops@laptop", "run": "laptop|10|then"}
 UPDATE = {"what": "update.yml", "who": "ops@desk", "run": "desk|10|then"}
@@ -48,6 +48,29 @@ def test_a_boot_frees_it(tmp_path: Path) -> None:
     HostLock(tmp_path).take(SITE)
     (tmp_path / "lock.json").unlink()  # /run is empty after a boot
     assert HostLock(tmp_path).take(UPDATE) == ""
+
+
+def test_a_process_waits_for_who_holds_it_and_gives_it_back(tmp_path: Path) -> None:
+    told: list[str] = []
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
+        HostLock(tmp_path).take(
+            {"what": "a backup", "who": "this VPS", "pid": other.pid, "started": process_started(other.pid)}
+        )
+        with (
+            pytest.raises(HeldError, match="a backup of this VPS"),
+            held_by_this_process("x", 0.0, told.append, tmp_path),
+        ):
+            pytest.fail("it was let in beside the other")
+        assert [words.split(",")[0] for words in told] == ["a backup of this VPS"]
+        other.kill()
+    with held_by_this_process("control.yml, restart of bot1", 0.0, told.append, tmp_path):
+        held = HostLock(tmp_path).held()
+        assert held is not None
+        assert held["what"] == "control.yml, restart of bot1"
+    assert HostLock(tmp_path).held() is None
+    with pytest.raises(ZeroDivisionError), held_by_this_process("x", 0.0, told.append, tmp_path):
+        raise ZeroDivisionError
+    assert HostLock(tmp_path).held() is None, "what failed gives it back as well"
 
 
 def race(directory: Path, wins: "multiprocessing.Queue[bool]", over: Any) -> None:
