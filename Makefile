@@ -193,6 +193,10 @@ torture: venv restic ## 1,000 backups of a database under writing, each restored
 killed: venv ## ansible-playbook killed at 30 random moments of update, backup, rollback and add_bot, on the converged embedded VPS (an hour); goes on where it was stopped
 	@python -m tests.campaigns.killed_playbooks --total 30
 
+.PHONY: raced
+raced: venv ## 100 times two playbooks at once, on the converged embedded VPS (an hour and more); goes on where it was stopped
+	@python -m tests.campaigns.raced_playbooks --total 100
+
 .PHONY: alerts
 alerts: export HBOT_ALERT_FAULTS := all
 alerts: venv ## every alert that a fault can cause, at a receiver, on the converged embedded VPS (30 min)
@@ -202,7 +206,7 @@ alerts: venv ## every alert that a fault can cause, at a receiver, on the conver
 updates: export HBOT_UPDATE_IMAGES := all
 updates: export HBOT_UPGRADES_THAT_BREAK := all
 updates: venv ## every bad image that an update may meet, and a machine's upgrade that breaks, on the converged embedded VPS (45 min)
-	@pytest -q tests/vps/test_update.py tests/vps/test_upgrade_host.py
+	@pytest -q -s tests/vps/test_update.py tests/vps/test_upgrade_host.py
 
 .PHONY: two-vps
 two-vps: venv ## bots moved between two embedded VPSs, for real (15 min)

@@ -23,22 +23,17 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from ansible.parsing.vault import VaultLib, VaultSecret
 
+from tests.campaigns.still_whole import BOTS, NEW_BOT, Seen, gone_again, not_whole, seen, traces
 from tests.vps.machine import INVENTORY, ROOT, Vps, run_playbook, wait_until
 
 RESULT = ROOT / "build" / "campaigns" / "killed_playbooks.jsonl"
 COPY = ROOT / "build" / "inventory_killed"
 VAULT_PASSWORD = ROOT / "build" / "campaigns" / "killed_playbooks.vault"
 OUTPUT = ROOT / "build" / "campaigns" / "killed_playbooks.log"
-TRACES = Path(__file__).with_name("traces.py")
 SEED = 20_261_130
-BOTS = {"bot1": "a", "bot2": "d"}
-"""The demo's, with their variants."""
-
-NEW_BOT = "bot3"
 NEW_PASSWORD = "of-a-bot-that-was-being-added"
 
 PLAYBOOKS: dict[str, float] = {"update.yml": 110.0, "backup.yml": 20.0, "rollback.yml": 60.0, "add_bot.yml": 30.0}
@@ -69,34 +64,6 @@ class Kill:
 
     commit: str
     at: str
-
-
-@dataclass(frozen=True)
-class Seen:
-    """What there is at one moment: on the VPS, and in the paper exchange of bot1."""
-
-    traces: dict[str, Any]
-    containers: dict[str, tuple[str, str]]
-    fills: list[str]
-
-    def config(self) -> dict[str, str]:
-        """Hash by path of every file that says what a bot is. Hummingbot rewrites conf_client.yml when it starts."""
-        return {
-            path: str(digest)
-            for path, (digest, _) in self.traces["configuration"].items()
-            if not path.endswith("conf_client.yml")
-        }
-
-
-def traces(vps: Vps, *words: str) -> dict[str, Any]:
-    """What `traces.py` says on the VPS."""
-    found: dict[str, Any] = json.loads(vps.run(f"python3 - {' '.join(words)} <<'END'\n{TRACES.read_text()}\nEND\n"))
-    return found
-
-
-def seen(vps: Vps) -> Seen:
-    """What there is now."""
-    return Seen(traces(vps, "all"), vps.containers(), [row["trade_id"] for row in vps.fills_book("bot1")])
 
 
 # -- what is run
@@ -265,47 +232,26 @@ def on_the_controller(secrets: list[str]) -> list[str]:
 def judged(vps: Vps, playbook: str, before: Seen, halfway: Seen, family_of_it: set[int]) -> list[str]:
     """What does not hold after the next run; empty when all does.
 
-    Every bot is healthy, and there once; no container is too many or too few, and what the playbook does not restart
-    was not restarted. bot1's book has what it had, and is its exchange's, no fill missing and none twice. Of each file
-    that a bot is configured by there was the old or the new one, whole, at the moment of the kill; now it is what the
-    inventory says, and what the bot was started with. No file or command line holds a secret that did not hold one
-    before, here and on the VPS. Nothing half-done lies about, the lock is free, and no process of the killed run lives.
+    All of `not_whole`; and what the playbook does not restart was not restarted. Of each file that a bot is configured
+    by there was the old or the new one, whole, at the moment of the kill; now it is what the inventory says, and what
+    the bot was started with. No file or command line holds a secret that did not hold one before, here and on the VPS.
+    No process of the killed run lives.
     """
     adds = playbook == "add_bot.yml"
-    bots = ["bot1", "bot2", *([NEW_BOT] if adds else [])]
-    said: list[str] = []
-
-    def hold(what: str, condition: Callable[[], bool], within_s: float) -> None:
-        try:
-            wait_until(what, condition, within_s)
-        except AssertionError as fault:
-            said.append(str(fault))
-
-    hold("every bot is healthy", lambda: {vps.health(f"hbot-{bot}") for bot in bots} == {"healthy"}, 240)
-    hold(
-        "the book of bot1 is its exchange's",
-        lambda: (
-            sorted(str(fill["tradeId"]) for fill in vps.exchange("bot1", "fills"))
-            == sorted(row["trade_id"] for row in vps.fills_book("bot1"))
-        ),
-        60,
-    )
-    hold("no process of the killed run lives", lambda: not any(_is_ansible(pid) for pid in family_of_it), 30)
-    after = seen(vps)
-    new = {f"hbot-{NEW_BOT}{part}" for part in ("", "-exchange", "-watchdog")} if adds else set()
-    if after.containers.keys() != before.containers.keys() | new:
-        said.append(f"containers: {sorted(after.containers.keys() ^ (before.containers.keys() | new))}")
+    bots = [*BOTS, *([NEW_BOT] if adds else [])]
+    said, after = not_whole(vps, before, adds=adds)
+    try:
+        wait_until("no process of the killed run lives", lambda: not any(_is_ansible(pid) for pid in family_of_it), 30)
+    except AssertionError as fault:
+        said.append(str(fault))
     untouched = {"update.yml": (), "rollback.yml": ("hbot-bot2",)}.get(playbook, ("hbot-bot1", "hbot-bot2"))
     said += [f"{name} was restarted" for name in untouched if after.containers[name] != before.containers[name]]
-    if after.fills[: len(before.fills)] != before.fills:
-        said.append("the book of bot1 has lost or changed fills")
     said += half_written(before, halfway, after)
     said += not_in_use(after)
     kept = (f"/opt/hbot/env/{NEW_BOT}/", f"/opt/hbot/env/{NEW_BOT}-exchange/") if adds else ()
     holders = set(after.traces["holders"]) - set(before.traces["holders"])
     said += [f"{path} holds a secret" for path in sorted(holders) if not path.startswith(kept)]
     said += on_the_controller(after.traces["secrets"])
-    said += [f"left: {path}" for path in after.traces["left"] if path not in before.traces["left"]]
     check = run_playbook("site.yml", "--check", "--limit", ",".join(bots), inventory=COPY)
     if check.code != 0:
         said.append(f"--check: {check.output[-300:]}")
@@ -355,7 +301,7 @@ def one(number: int, vps: Vps, lengths: dict[str, float], say: Callable[[str], N
     lengths[playbook] = max(lengths[playbook], healed_s)
     faults = judged(vps, playbook, before, halfway, members) if again.code == 0 else [f"again: {again.output[-500:]}"]
     if playbook == "add_bot.yml" and again.code == 0:
-        faults += gone_again(vps)
+        faults += gone_again(vps, COPY)
     commit = subprocess.run(["git", "rev-parse", "--short=10", "HEAD"], cwd=ROOT, capture_output=True, text=True)
     return Kill(
         number=number,
@@ -369,15 +315,6 @@ def one(number: int, vps: Vps, lengths: dict[str, float], say: Callable[[str], N
         commit=commit.stdout.strip(),
         at=f"{datetime.now(UTC):%F %T}",
     )
-
-
-def gone_again(vps: Vps) -> list[str]:
-    """Take the added bot off again; what does not hold then."""
-    gone = run_playbook("remove_bot.yml", "-e", f"bot={NEW_BOT}", "-e", f"confirm={NEW_BOT}", inventory=COPY)
-    if gone.code != 0:
-        return [f"remove_bot.yml: {gone.output[-300:]}"]
-    vps.run(f"rm -rf /opt/hbot/retired/{NEW_BOT}_*")
-    return []
 
 
 def main() -> int:
