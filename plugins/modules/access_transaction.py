@@ -456,6 +456,34 @@ def firewall_deviations(blocks: dict[str, str]) -> list[str]:
     return deviations
 
 
+def loose_chains(kernel: list[str], suffix: str) -> str:
+    """What `iptables-restore --noflush` deletes UFW's chains by, where nothing in the kernel leads to them any more.
+
+    :param kernel: the lines of `iptables-save -t filter`.
+    :param suffix: `6` for IPv6.
+    """
+    chains = re.findall(rf"^:(ufw{suffix}-\S+) ", "\n".join(kernel), re.MULTILINE)
+    if not chains or f"-A INPUT -j ufw{suffix}-before-input" in kernel:
+        return ""
+    leads = rf"-A ((?!ufw)\S+ .*-j ufw{suffix}-\S+)$"
+    rules = [f"-D {found.group(1)}" for line in kernel if (found := re.match(leads, line))]
+    rules += [f"-F {chain}" for chain in chains] + [f"-X {chain}" for chain in chains]
+    return "\n".join(["*filter", *rules, "COMMIT", ""])
+
+
+def forget_loose_chains() -> None:
+    """Delete UFW's chains where somebody flushed what leads to them.
+
+    UFW takes their presence for its rules, sets the policy to DROP, and loads nothing that lets the operator in.
+    """
+    for command, suffix in (("iptables", ""), ("ip6tables", "6")):
+        text = loose_chains(run(f"{command}-save", "-t", "filter")[1].splitlines(), suffix)
+        if text:
+            code, output = run(f"{command}-restore", "--noflush", stdin=text)
+            if code != 0:
+                raise FailedError(f"UFW's loose chains cannot be deleted: {output.strip()}")
+
+
 def check_sources(change: Change) -> None:
     """Refuse SSH sources that leave the operator out."""
     sources = change.params["ssh_sources"]
@@ -590,6 +618,7 @@ def apply(change: Change) -> None:
         put(change, path)
     if firewall or change.rules_missing or change.rules_surplus or change.firewall:
         must("systemctl", "enable", "--quiet", "ufw.service")
+        forget_loose_chains()
         must("ufw", "--force", "enable")
         if firewall or change.firewall:
             must("ufw", "reload")

@@ -11,6 +11,7 @@ short_description: Docker's daemon.json, and whether its packages are held
 description:
   - Writes daemon.json after C(dockerd --validate) has accepted it, and says in RV(needs) what makes the running daemon
     follow - nothing, a reload (dockerd re-reads some keys on SIGHUP), or a restart.
+  - A daemon that runs, and whose rules somebody flushed from the kernel's firewall, needs a restart as well.
   - Holds packages, so that no upgrade restarts the daemon by the way, or releases them.
 version_added: 0.1.0
 options:
@@ -83,6 +84,9 @@ RELOADABLE = {
 }
 
 
+DOCKERS_RULE = "FORWARD -j DOCKER-USER"
+
+
 def parsed(text: str) -> dict[str, Any]:
     """Return a daemon.json's settings; none if it is missing or broken (dockerd would not start with it)."""
     try:
@@ -114,6 +118,19 @@ def wrongly_selected(module: AnsibleModule) -> list[str]:
         if status == "installed" and (want == "hold") != module.params["hold"]:
             wrong.append(package)
     return sorted(wrong)
+
+
+def lacks_rules(module: AnsibleModule) -> bool:
+    """Whether a daemon runs whose rules are gone from the kernel's firewall: somebody flushed it.
+
+    Without them nothing is forwarded to or from a container. It puts them there when it starts, and not again.
+    """
+    iptables = shutil.which("iptables", path="/usr/sbin:/usr/bin")
+    if iptables is None or not module.params["config"].get("iptables", True):
+        return False
+    if module.run_command(["systemctl", "is-active", "--quiet", "docker.service"])[0] != 0:
+        return False
+    return bool(module.run_command([iptables, "--wait", "10", "-C", *DOCKERS_RULE.split()])[0] != 0)
 
 
 def land(module: AnsibleModule, path: Path, text: str) -> None:
@@ -159,12 +176,16 @@ def main() -> None:
     if selections:
         names = "".join(f"apt-mark {verb} {package}\n" for package in selections)
         diff.append({"before_header": "packages", "after_header": "packages", "before": "", "after": names})
+    flushed = lacks_rules(module)
+    if flushed:
+        firewall = {"before_header": "the kernel's firewall", "after_header": "the kernel's firewall"}
+        diff.append({**firewall, "before": "", "after": f"-A {DOCKERS_RULE}\n"})
     if not module.check_mode:
         if before != after:
             land(module, path, after)
         if selections:
             module.run_command(["apt-mark", verb, *selections], check_rc=True)
-    needs = needed(parsed(before), module.params["config"])
+    needs = "restart" if flushed else needed(parsed(before), module.params["config"])
     module.exit_json(changed=bool(diff), needs=needs, diff=diff)
 
 
