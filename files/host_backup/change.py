@@ -194,7 +194,7 @@ class Change:
             passed = gate.wait(self.settings, self.bot, was, image_id=wanted["Id"], within_s=within_s, soak_s=soak_s)
         except Exception as fault:
             words = containers.last_words(self.settings, self.bot)
-            raise BackupError(self._back(str(fault), words)) from fault
+            raise BackupError(self._back(str(fault), words, stopped)) from fault
         self._end()
         containers.stop_is_over(self.bot)
         return Done(started - stopped + passed.healthy_s, started - stopped + passed.ticking_s)
@@ -224,9 +224,10 @@ class Change:
                 raise BackupError(f"compose: {' / '.join(done.stderr.strip().splitlines()[-4:])}")
             time.sleep(5)
 
-    def _back(self, why: str, words: list[str]) -> str:
+    def _back(self, why: str, words: list[str], stopped: float | None = None) -> str:
         """Run what was there again; returns what to say.
 
+        :param stopped: when the bot was stopped, where this process did that.
         :raises BackupError: it does not run; what it takes stays where it is.
         """
         journal = self._required()
@@ -256,9 +257,12 @@ class Change:
             containers.stop_is_over(self.bot)
         self._end()
         state = "runs again, healthy," if journal.ran else "is stopped, as before,"
+        down = ""
+        if stopped is not None and journal.ran and not latched:
+            down = f"; {time.monotonic() - stopped:.1f} s without a healthy bot"
         if latched:
             state = "is latched by its watchdog and stays stopped (docs/kill_switch.md),"
-        return f"{told}{self.bot} {state} on {journal.image} with its old configuration"
+        return f"{told}{self.bot} {state} on {journal.image} with its old configuration{down}"
 
     # -- files
 

@@ -4,6 +4,7 @@
 """
 
 import os
+import re
 import shlex
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -111,6 +112,9 @@ def test_a_bot_that_does_not_get_well_is_what_it_was(vps: Vps, inventory_copy: P
     assert run.code != 0
     assert any(said in run.output for said in IMAGES[kind][1].split("|")), run.output[-3000:]
     assert "were not touched" in run.output
+    down = re.search(r"([\d.]+) s without a healthy bot", " ".join(run.output.split()))
+    assert bool(down) == bool(IMAGES[kind][0]), "an image that does not exist stops nothing"
+    print(f"an image that {kind}: bot2 was {down[1] if down else 0} s without a healthy container")
 
     assert vps.health("hbot-bot2") == "healthy"
     assert vps.run("docker inspect -f '{{.Image}}' hbot-bot2") == image_id
