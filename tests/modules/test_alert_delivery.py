@@ -79,8 +79,8 @@ TOKEN = "98:AAsecret"
             "Fix: its host and port; or what keeps the VPS from there",
         ),
         (tried("mail", "webhook", '"unexpected status code 500"'), "unexpected status code 500"),
-        (tried("mail-2", "webhook", '"other"'), "it failed; `docker logs hbot-alertmanager` may say why"),
-        (given_up("e-mail", "slack", "other"), "it failed; `docker logs hbot-alertmanager` may say why"),
+        (tried("mail-2", "webhook", '"other"'), "it failed; `sudo docker logs hbot-alertmanager` may say why"),
+        (given_up("e-mail", "slack", "other"), "it failed; `sudo docker logs hbot-alertmanager` may say why"),
     ],
 )
 def test_the_log_names_the_cause_and_the_message_what_to_look_at(
