@@ -59,7 +59,7 @@ async function frames(panel, filled) {
 // Grafana's state timeline is part of its server's front-end and in no package: a row a series, equal values in one bar.
 function Timeline({data, width, height, silent}) {
   const rows = data.map(frame => ({name: D.getFieldDisplayName(frame.fields[1], frame, data), times: frame.fields[0].values, field: frame.fields[1]}));
-  const left = Math.min(width * 0.3, 8 + 7 * Math.max(...rows.map(row => row.name.length))), axis = 18, high = Math.min(34, (height - axis) / rows.length);
+  const left = Math.min(width * (phone ? 0.55 : 0.3), 8 + 7 * Math.max(...rows.map(row => row.name.length))), axis = 18, high = Math.min(34, (height - axis) / rows.length);
   const x = time => left + (time / 1000 - start) / (end - start) * (width - left), style = {fontSize: 11, fill: theme.colors.text.primary};
   const ticks = phone ? 3 : 6;
   return <svg width={width} height={height}>
