@@ -58,7 +58,7 @@ def banned(vps: Vps) -> list[str]:
     return vps.run("fail2ban-client get sshd banip").split()
 
 
-@pytest.mark.parametrize("attacked", [VPS_ADDRESS, VPS_ADDRESS_V6])
+@pytest.mark.parametrize("attacked", [VPS_ADDRESS, VPS_ADDRESS_V6], ids=["IPv4", "IPv6"])
 def test_failed_logins_get_a_host_banned_on_the_address_family_that_it_used(vps: Vps, attacked: str) -> None:
     for _ in range(ALLOWED_FAILURES):
         fail_to_log_in(attacked)
