@@ -142,3 +142,12 @@ def test_what_check_announces_is_what_the_run_changes(vps: Vps) -> None:
     assert again.code == 0, again.output
     assert changes(again) == set()
     assert not_right(vps) == set()
+
+    # What was told to read its configuration anew was not stopped by that: Docker starts it when it dies.
+    _, started_at = vps.container("hbot-prometheus")
+    vps.run("kill -9 $(docker inspect -f '{{.State.Pid}}' hbot-prometheus)")
+    wait_until(
+        "Prometheus runs again",
+        lambda: vps.containers().get("hbot-prometheus", ("", started_at))[1] != started_at,
+        timeout_s=30,
+    )
