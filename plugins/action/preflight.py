@@ -16,7 +16,7 @@ from ansible_collections.hbot.infra.plugins.module_utils.preflight import (
     check_inventory,
     report,
 )
-from ansible_collections.hbot.infra.plugins.module_utils.resolved_inventory import known_variables, resolve
+from ansible_collections.hbot.infra.plugins.module_utils.resolved_inventory import homes, known_variables, resolve
 
 PARAMETERS = Path(__file__).resolve().parents[1] / "module_utils" / "epp_parameters.json"
 """EPP's parameters as a JSON schema, which ``python -m tests.preflight.epp_parameters`` writes from the model."""
@@ -46,7 +46,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
         through: dict[str, str] = {}
         for host in hosts:
             through.setdefault(inventory.bots[host].value("bot_vps") if host in inventory.bots else host, host)
-        return {**result, "changed": False, "through": through}
+        return {**result, "changed": False, "through": through, "homes": homes(self._templar, variables)}
 
 
 def _own_files(bot: Host, sources: Sequence[str]) -> Iterator[Problem]:

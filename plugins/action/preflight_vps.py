@@ -33,20 +33,26 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
         """Survey the VPS, and report its problems and warnings."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         _, arguments = self.validate_argument_spec(
-            {"gate": {"type": "bool", "default": True}, "moving": {"type": "str", "default": ""}}
+            {
+                "homes": {"type": "dict", "required": True},
+                "gate": {"type": "bool", "default": True},
+                "moving": {"type": "str", "default": ""},
+            }
         )
         variables = task_vars or {}
-        me, bot_names = variables["inventory_hostname"], variables["groups"].get("bots", [])
-        name = variables["bot_vps"] if me in bot_names else me
-        inventory, _ = resolve(self._loader, self._templar, variables, [name, *bot_names])
-        vps = inventory.vps[name]
-        bots = [bot for bot in inventory.bots.values() if bot.value("bot_vps") == name]
-
+        me, homes = variables["inventory_hostname"], arguments["homes"]
+        name = variables["bot_vps"] if me in variables["groups"].get("bots", []) else me
+        machine, _ = resolve(self._loader, self._templar, variables, [name])
+        vps = machine.vps[name]
         before = time.time()
         found = self._execute_module(module_args={"path": vps.value("hbot_root")}, task_vars=variables)
         after = time.time()
         if found.get("failed") or found.get("unreachable"):
             return {**result, **found}
+        # The bots that are to be here, and those that are. Every VPS of a fleet looking at every bot would take hours.
+        here = [bot for bot, home in homes.items() if home == name or bot in found["survey"]["fragments"]]
+        inventory, _ = resolve(self._loader, self._templar, variables, here)
+        bots = [bot for bot in inventory.bots.values() if bot.value("bot_vps") == name]
         survey = Survey(
             **found["survey"],
             clock_offset_s=found["clock_s"] - (before + after) / 2,

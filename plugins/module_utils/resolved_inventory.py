@@ -73,6 +73,20 @@ def resolve(
     return inventory, tuple(problems)
 
 
+def homes(templar: Templar, task_vars: Mapping[str, Any]) -> dict[str, str]:
+    """By bot of the whole inventory, the VPS it is to be on; a bot whose variables cannot be read is left out."""
+    hostvars = task_vars["hostvars"]
+    found: dict[str, str] = {}
+    for name in task_vars["groups"].get("bots", ()):
+        try:
+            raw = hostvars.raw_get(name)
+            engine = templar.copy_with_new_env(available_variables={**raw, "hostvars": hostvars})
+            found[name] = str(engine.template(raw["bot_vps"]))
+        except (AnsibleError, KeyError):
+            continue
+    return found
+
+
 def known_variables(loader: DataLoader) -> dict[str, Mapping[str, Any]]:
     """Every variable that the collection's base and roles know, with its argument specification if a role has one."""
     known: dict[str, Mapping[str, Any]] = {}

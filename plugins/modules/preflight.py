@@ -33,4 +33,9 @@ through:
   type: dict
   returned: success
   sample: {vps1: bot3}
+homes:
+  description: By bot of the whole inventory, the VPS that it is to be on.
+  type: dict
+  returned: success
+  sample: {bot3: vps1}
 """

@@ -20,6 +20,10 @@ options:
     description: Directory on whose file system the bots live (or will live). Set by the action plugin.
     type: path
     default: /opt/hbot
+  homes:
+    description: By bot of the whole inventory, the VPS that it is to be on, as M(hbot.infra.preflight) returns it.
+    type: dict
+    required: true
   gate:
     description: Whether to compare live bots with the marks of the go-live gate.
     type: bool
@@ -39,6 +43,7 @@ attributes:
 EXAMPLES = r"""
 - name: The VPS can hold its bots
   hbot.infra.preflight_vps:
+    homes: "{{ preflight_inventory.homes }}"
 """
 
 RETURN = r"""
