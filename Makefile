@@ -132,6 +132,10 @@ bench: venv restic ## time the core, the replay beside Hummingbot's, the paper e
 	@echo "==> how long a bot is away for an update, and for a bare stop and start"
 	@python -m tests.bench.update_downtime
 
+.PHONY: bench-scale
+bench-scale: venv promtool ## what fleets of 1 to 1,000 bots on 1 to 100 hosts cost the controller and Prometheus (15 min); goes on where it was
+	@PYTHONPATH=files python -m tests.scale
+
 # What a replay spends its time in. The rest is read once, is pydantic's, or sums floats, which mypyc does in another order
 # of rounding: what is compiled comes to the same, to the last digit.
 COMPILED := $(patsubst %,epp/core/%.py,market costs regime sizing spread turnover inventory quoting values ledger guard engine) \

@@ -89,8 +89,8 @@ def _files(source: str) -> Iterator[tuple[str, str]]:
         below[:] = [name for name in below if _belongs(name)]
         inside = directory[len(source) :].lstrip("/")
         for name in names:
-            if _belongs(name) and os.path.isfile(os.path.join(directory, name)):  # noqa: PTH113, PTH118
-                yield os.path.join(inside, name), os.path.join(directory, name)  # noqa: PTH118
+            if _belongs(name) and os.path.isfile(os.path.join(directory, name)):  # noqa: PTH113, PTH118 -- speed
+                yield os.path.join(inside, name), os.path.join(directory, name)  # noqa: PTH118 -- speed
 
 
 def _belongs(name: str) -> bool:
