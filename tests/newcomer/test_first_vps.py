@@ -112,19 +112,19 @@ def test_a_newcomer_gets_from_a_bare_vps_to_a_paper_bot(tmp_path: Path) -> None:
 
 
 def sees_grafana_through(newcomer: Newcomer, tunnel: str) -> None:
-    """Grafana's login page is at the tunnel's end."""
+    """Grafana is at the tunnel's end."""
     config = f"ssh -F {newcomer.home}/.ssh/config"
     with subprocess.Popen(tunnel.replace("ssh", config, 1).split()) as ssh:
         try:
-            wait_until("Grafana's login page is at the tunnel's end", grafana_answers, 30)
+            wait_until("Grafana is at the tunnel's end", grafana_answers, 30)
         finally:
             ssh.terminate()
 
 
 def grafana_answers() -> bool:
-    """Whether the tunnel leads to a login page."""
+    """Whether the tunnel leads to it."""
     try:
-        with urllib.request.urlopen("http://localhost:3000/login", timeout=5) as page:
+        with urllib.request.urlopen("http://localhost:3000/api/health", timeout=5) as page:
             return bool(page.status == 200)
     except OSError:
         return False
