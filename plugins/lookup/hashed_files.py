@@ -87,10 +87,10 @@ def _files(source: str) -> Iterator[tuple[str, str]]:
     """The files below a directory that belong, by their path in it. Every task of a bot asks: pathlib would be slow."""
     for directory, below, names in os.walk(source):
         below[:] = [name for name in below if _belongs(name)]
-        inside = directory[len(source) :].lstrip("/")
+        inside = f"{directory}/".removeprefix(f"{source}/")
         for name in names:
-            if _belongs(name) and os.path.isfile(os.path.join(directory, name)):  # noqa: PTH113, PTH118 -- speed
-                yield os.path.join(inside, name), os.path.join(directory, name)  # noqa: PTH118 -- speed
+            if _belongs(name):
+                yield f"{inside}{name}", f"{directory}/{name}"
 
 
 def _belongs(name: str) -> bool:

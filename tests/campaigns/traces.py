@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 ROOT = Path("/opt/hbot")
-KNOWN = Path("/root/.secrets_to_look_for")
+KNOWN = Path("~root").expanduser() / ".secrets_to_look_for"
 """Also those of bots that are gone again."""
 
 PLACES = ("etc", "home", "opt", "root", "run", "srv", "tmp", "var", "dev/shm")
@@ -25,8 +25,8 @@ LEFT = (
     (ROOT, re.compile(r"^(?!data/prometheus/|backups/repository/|monitoring/data/).*\.partial$")),
     # As hbot.infra.tree, host_files and host_backup name what they have not put in place yet.
     (ROOT, re.compile(r"^(?!backups/repository/)(.*/)?\.[^/]+\.([0-9a-f]{8}|new|old)(/.*)?$")),
-    (Path("/root/.ansible/tmp"), re.compile(".")),
-    (Path("/home/ops/.ansible/tmp"), re.compile(".")),
+    (Path("~root").expanduser() / ".ansible/tmp", re.compile(".")),
+    (Path("~ops/.ansible/tmp").expanduser(), re.compile(".")),
 )
 
 

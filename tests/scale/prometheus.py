@@ -14,6 +14,7 @@ from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import yaml
 from bot_exporter.server import text
@@ -58,9 +59,9 @@ def pages(bots: int) -> dict[str, bytes]:
 class _Pages(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
-    def __init__(self, documents: dict[str, bytes], *rest: object) -> None:
+    def __init__(self, documents: dict[str, bytes], *rest: Any) -> None:
         self._documents = documents
-        super().__init__(*rest)  # type: ignore[arg-type]  # what the server gives
+        super().__init__(*rest)
 
     def do_GET(self) -> None:
         document = self._documents[self.path]
