@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import json
 import os
 import sys
@@ -28,6 +29,7 @@ from .whole_file import write
 WRONG_USE = 64
 FAILED = 1
 PATIENCE_S = 3600.0
+DISK_REFUSES = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 MOVES: Mapping[str, Callable[[Settings, str], object]] = {"leave": move.leave, "arrive": move.arrive, "done": move.done}
 """The steps of a move: packed here, unpacked there, put away where the bot is no more."""
 
@@ -40,6 +42,13 @@ def main(arguments: list[str] | None = None) -> int:
         code: int = options.run(settings, options)
     except BackupError as fault:
         complain(str(fault))
+        return FAILED
+    except OSError as fault:
+        if fault.errno not in DISK_REFUSES:
+            raise
+        complain(
+            f"the disk takes nothing more: {fault}. Fix: make room (docs/runbooks/DiskAlmostFull.md), then run it again"
+        )
         return FAILED
     return code
 

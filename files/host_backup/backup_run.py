@@ -24,12 +24,16 @@ class Run:
     :param settings: what the role wrote.
     :param wanted: the sets.
     :param archives: whether each set is written as a plain archive as well.
+    :param drops: whether snapshots that are older than is kept are dropped.
     """
 
-    def __init__(self, settings: Settings, wanted: list[BackupSet], *, archives: bool = False) -> None:
+    def __init__(
+        self, settings: Settings, wanted: list[BackupSet], *, archives: bool = False, drops: bool = True
+    ) -> None:
         self._settings = settings
         self._wanted = wanted
         self._archives = archives
+        self._drops = drops
         self._repositories = repositories(settings)
         self._results = Results(settings)
         self._faults: list[str] = []
@@ -100,10 +104,7 @@ class Run:
     def _stage(self, one: BackupSet, stage: Path) -> tuple[str, int]:
         """Copy a set, its manifest included; returns the snapshot's name and the bytes."""
         settings = self._settings
-        moment = manifest.now()
-        while (settings.backups / f"{one.name}_{moment}").exists():
-            time.sleep(0.2)
-            moment = manifest.now()
+        moment = manifest.following(self._newest(one.name))
         files, odd = staging.stage(settings.root, one, stage)
         for path in odd:
             say(f"{one.name}: {path} is no file and no directory, and is left out")
@@ -119,6 +120,11 @@ class Run:
         (stage / manifest.NAME).write_text(described.text(), encoding="utf-8")
         self._manifests[described.name] = described
         return described.name, sum(file.size for file in files.values())
+
+    def _newest(self, set_name: str) -> str | None:
+        """The moment of a set's newest snapshot."""
+        names = (manifest.SNAPSHOT.match(path.name) for path in self._settings.backups.iterdir())
+        return max((name["moment"] for name in names if name and name["set"] == set_name), default=None)
 
     def _settle(self, repository: Repository, taken: dict[str, dict[str, str]]) -> None:
         """Read the repository back; only one that passes loses its old snapshots, and gets its manifests shown."""
@@ -139,7 +145,8 @@ class Run:
             if repository.where in identities:
                 self._results.succeeded(name.rsplit("_", 2)[0], repository.where)
         try:
-            repository.forget(self._settings.retention)
+            if self._drops:
+                repository.forget(self._settings.retention)
             known = repository.snapshots()
         except BackupError as fault:
             self._failed(str(fault), None, repository)

@@ -8,6 +8,7 @@ on the connection of whoever asked. A change that a power cut ended is taken bac
 from __future__ import annotations
 
 import fcntl
+import filecmp
 import json
 import os
 import shutil
@@ -236,8 +237,14 @@ class Change:
             containers.plan_stop(self.bot)
             containers.stop(self.settings, self.bot)
             containers.stop_exchange(self.bot)
-        self._files_back()
-        aside = self._databases_back(journal)
+        try:
+            self._files_back()
+            aside = self._databases_back(journal)
+        except OSError as fault:
+            raise BackupError(
+                f"{why}. {self.bot} is stopped, and what was there cannot be put back: {fault.strerror}. "
+                f"When the disk takes files again (df -h; df -i): sudo {self.settings.root}/scripts/host_backup heal"
+            ) from fault
         if journal.image_id and containers.image(journal.image_id) is not None and "@" not in journal.image:
             containers.checked("tag", journal.image_id, journal.image)
         tail = "".join(f"\n    {line}" for line in words)
@@ -272,7 +279,8 @@ class Change:
         for name in CONFIGURATION:
             if (self.before / name).is_dir():
                 put_back(self.before / name, self.data / name)
-        replace_file(self.before / "fragment.yml", self.fragment)
+        if not same_file(self.before / "fragment.yml", self.fragment):
+            replace_file(self.before / "fragment.yml", self.fragment)
 
     def _keep_databases(self, journal: Journal) -> None:
         """Copy the databases as the bot left them: a newer program migrates them at its start.
@@ -336,19 +344,22 @@ def set_database(settings: Settings, bot: str, kept: Path, path: Path) -> str:
 
 
 def keep_secrets(settings: Settings, current: Path, restored: Path) -> None:
-    """Put today's keystore into a ``conf/`` that comes back: it fits today's password."""
+    """Put today's keystore into a ``conf/`` that comes back, as far as it is another: it fits today's password."""
     for name in SECRETS:
         old, new = current / name, restored / name
         if old.is_symlink() or not old.exists():
             continue
-        if new.is_dir():
-            shutil.rmtree(new)
         if old.is_dir():
-            shutil.copytree(old, new, symlinks=True)
-        else:
+            put_back(old, new)
+        elif not same_file(old, new):
             shutil.copy2(old, new)
         for entry in (new, *new.rglob("*")):
             os.chown(entry, settings.uid, settings.gid, follow_symlinks=False)
+
+
+def same_file(one: Path, other: Path) -> bool:
+    """Whether both are files with the same bytes."""
+    return one.is_file() and other.is_file() and filecmp.cmp(one, other, shallow=False)
 
 
 def copy_tree(source: Path, target: Path) -> None:

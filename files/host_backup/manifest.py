@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -14,6 +15,8 @@ from .errors import BackupError
 FORMAT = 1
 NAME = "manifest.json"
 SNAPSHOT = re.compile(r"^(?P<set>[a-z][a-z0-9-]*)_(?P<moment>\d{8}_\d{6})$")
+MOMENT = "%Y%m%d_%H%M%S"
+CLOCK_MAY_LEAD = timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -77,8 +80,21 @@ class Manifest:
 
 
 def now() -> str:
-    """The moment of a snapshot that is taken now."""
-    return datetime.now(tz=timezone.utc).strftime("%Y%m%d_%H%M%S")
+    """The moment of what happens now."""
+    return datetime.now(tz=timezone.utc).strftime(MOMENT)
+
+
+def following(newest: str | None) -> str:
+    """The moment of a set's next snapshot: now, or just after its newest one where the clock was put back since.
+
+    So their names sort in the order in which they were taken. A clock that was ahead by a day is not followed.
+    """
+    present = datetime.now(tz=timezone.utc)
+    with suppress(ValueError):  # a file that somebody called like a snapshot of the 99th of a month
+        last = datetime.strptime(newest or "", MOMENT).replace(tzinfo=timezone.utc)
+        if last - present < CLOCK_MAY_LEAD:
+            present = max(present, last + timedelta(seconds=1))
+    return present.strftime(MOMENT)
 
 
 def parsed(text: str | bytes, where: str) -> Manifest:

@@ -7,10 +7,12 @@ import os
 import re
 import subprocess
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from .errors import BackupError
+from .manifest import MOMENT
 from .settings import Retention, Settings
 
 WRONG_PASSWORD = "wrong password or no key found"  # noqa: S105  # restic's words, no password
@@ -61,7 +63,12 @@ class Repository:
         self._command = ["restic", "--repo", location, "--password-file", str(password), "--cache-dir", str(cache)]
         for option in options:
             self._command += ["--option", option]
-        self._environment = {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "HOME": "/root", **(environment or {})}
+        self._environment = {
+            "PATH": os.environ.get("PATH", "/usr/bin:/bin"),
+            "HOME": "/root",
+            "TZ": "UTC",
+            **(environment or {}),
+        }
 
     def exists(self) -> bool:
         """Whether there is a repository that this key opens. Locks of processes that are gone are taken away.
@@ -102,8 +109,10 @@ class Repository:
 
         :raises BackupError: it was not taken whole.
         """
-        # What restic calls the host is the set here: that is what it groups snapshots by.
-        run = self._run("backup", "--json", "--host", set_name, "--force", "--tag", snapshot, ".", cwd=directory)
+        # What restic calls the host is the set here: it groups snapshots by that, and orders them as their names do.
+        taken = datetime.strptime(f"{snapshot[-15:]}+0000", f"{MOMENT}%z").strftime("%Y-%m-%d %H:%M:%S")
+        named = ("--host", set_name, "--tag", snapshot, "--time", taken)
+        run = self._run("backup", "--json", "--force", *named, ".", cwd=directory)
         self._check(run, "did not take the backup")
         for line in reversed(run.stdout.splitlines()):
             said = json.loads(line)

@@ -138,7 +138,8 @@ def _own(place: Path, manifest: Manifest, below: Path) -> None:
 
 
 def _safety_backup(settings: Settings, bot: str) -> None:
-    faults = Run(settings, [sets.of_bot(settings, bot)]).run()
+    # Nothing is dropped for it: the snapshot that is gone back to may be the next to go, and will be asked for again.
+    faults = Run(settings, [sets.of_bot(settings, bot)], drops=False).run()
     local = [fault for fault in faults if "offsite" not in fault]
     if local:
         raise BackupError(f"the safety backup failed, so nothing was touched: {'; '.join(local)}")

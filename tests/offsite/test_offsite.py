@@ -4,10 +4,11 @@ import json
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 
 import pytest
-from host_backup import aside, sets
+from host_backup import aside, manifest, sets
 from host_backup.adopt import rebuild
 from host_backup.backup_run import Run
 from host_backup.errors import BackupError
@@ -115,3 +116,36 @@ def test_one_bots_backups_never_evict_anothers(settings: Settings) -> None:
     assert kept.snapshots("environment") == first
     shown = {path.name for path in Path(settings.backups).iterdir() if path.name.startswith("bot9_")}
     assert shown == {one.name for one in kept.snapshots("bot9")}
+
+
+@pytest.mark.parametrize("ahead", [timedelta(hours=1), timedelta(days=400)], ids=["an hour", "400 days"])
+def test_a_clock_that_was_ahead_costs_no_backup(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, ahead: timedelta
+) -> None:
+    class Ahead(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> "Ahead":
+            return cls.fromtimestamp((datetime.now(tz) + ahead).timestamp(), tz)
+
+    with monkeypatch.context() as moved:
+        moved.setattr(manifest, "datetime", Ahead)
+        assert backed_up(settings) == []
+    early = {one.name for one in repositories(settings)[0].snapshots("bot9")}
+    taken: list[str] = []
+    for _ in range(3):
+        assert Run(settings, [sets.named(settings, "bot9")]).run() == []
+        held = {one.name for one in repositories(settings)[0].snapshots("bot9")}
+        taken += sorted(held - early - set(taken))
+        assert set(taken[-2:]) <= held, "three are kept, and what was taken last is among them"
+    assert len(taken) == 3
+    if ahead < manifest.CLOCK_MAY_LEAD:
+        assert sorted({*early, *taken}) == [*early, *taken], "their names sort as they were taken"
+        assert aside.fetch(settings, "bot9", "", settings.backups / ".aside" / "bot9").name == taken[-1]
+
+
+def test_what_a_rollback_backs_up_first_drops_nothing(settings: Settings) -> None:
+    for _ in range(5):
+        assert Run(settings, [sets.named(settings, "bot9")], drops=False).run() == []
+    assert len(repositories(settings)[0].snapshots("bot9")) == 5, "three are kept, and that is the next backup's work"
+    assert backed_up(settings) == []
+    assert len(repositories(settings)[0].snapshots("bot9")) == 3
