@@ -26,6 +26,9 @@ options:
   expected:
     description: A fragment, by file name, that counts as there in check mode, when the task that writes it has not run.
     type: str
+  pending:
+    description: A file that the task which wrote a fragment keeps until the fragment is included; it goes here.
+    type: str
 attributes:
   check_mode:
     support: full
@@ -59,6 +62,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.hbot.infra.plugins.module_utils import host_files
+from ansible_collections.hbot.infra.plugins.module_utils.pending import Pending
 
 NAME = "docker-compose.yml"
 
@@ -87,6 +91,7 @@ def main() -> None:
             "path": {"type": "path", "required": True},
             "project": {"type": "str", "required": True},
             "expected": {"type": "str"},
+            "pending": {"type": "str"},
         },
         supports_check_mode=True,
     )
@@ -104,6 +109,8 @@ def main() -> None:
         changed = before != text or not host_files.as_wanted(path, 0o644, 0, 0)
         if changed and not module.check_mode:
             host_files.write(path, text.encode(), 0o644, 0, 0)
+        if not module.check_mode:
+            Pending(module.params["pending"]).followed()
     finally:
         if lock is not None:
             os.close(lock)

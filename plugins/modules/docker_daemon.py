@@ -32,6 +32,11 @@ options:
     description: Whether they are held.
     type: bool
     default: true
+  pending:
+    description:
+      - A file, best below C(/run), that keeps RV(needs) until whoever makes the daemon follow removes it. So a run
+        that is stopped in between is finished by the next one.
+    type: str
 attributes:
   check_mode:
     support: full
@@ -65,6 +70,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.hbot.infra.plugins.module_utils.pending import Pending
 
 # What dockerd re-reads on SIGHUP: docs.docker.com/reference/cli/dockerd, "Configuration reload behavior".
 RELOADABLE = {
@@ -104,6 +110,11 @@ def needed(before: dict[str, Any], after: dict[str, Any]) -> str:
     return "reload" if differing <= RELOADABLE else "restart"
 
 
+def greatest(needs: list[str]) -> str:
+    """The one of several needs that covers the others."""
+    return max(needs, key=["none", "reload", "restart"].index)
+
+
 def wrongly_selected(module: AnsibleModule) -> list[str]:
     """Return the installed packages whose hold is not as wanted."""
     packages = module.params["packages"]
@@ -125,16 +136,24 @@ def lacks_rules(module: AnsibleModule) -> bool:
 
     Without them nothing is forwarded to or from a container. It puts them there when it starts, and not again.
     """
-    iptables = shutil.which("iptables", path="/usr/sbin:/usr/bin")
+    iptables, ip6tables = (shutil.which(name, path="/usr/sbin:/usr/bin") for name in ("iptables", "ip6tables"))
     if iptables is None or not module.params["config"].get("iptables", True):
         return False
     if module.run_command(["systemctl", "is-active", "--quiet", "docker.service"])[0] != 0:
         return False
-    return bool(module.run_command([iptables, "--wait", "10", "-C", *DOCKERS_RULE.split()])[0] != 0)
+
+    def succeeds(*command: str) -> bool:
+        return bool(module.run_command([*command])[0] == 0)
+
+    if not succeeds(iptables, "--wait", "10", "-C", *DOCKERS_RULE.split()):
+        return True
+    # A Docker that leaves IPv6 alone has no chain there.
+    filters = ip6tables is not None and succeeds(ip6tables, "--wait", "10", "-n", "-L", "DOCKER")
+    return filters and not succeeds(str(ip6tables), "--wait", "10", "-C", *DOCKERS_RULE.split())
 
 
-def land(module: AnsibleModule, path: Path, text: str) -> None:
-    """Put the file in place once dockerd has accepted it."""
+def accepted(module: AnsibleModule, path: Path, text: str) -> str:
+    """Write the file beside its place, have dockerd judge it, and return its name there."""
     path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".daemon.json.")
     with os.fdopen(descriptor, "w", encoding="utf-8") as handle:
@@ -151,7 +170,7 @@ def land(module: AnsibleModule, path: Path, text: str) -> None:
             msg=f"dockerd refuses the new {path}, so it stays as it was. Look at host_docker_daemon: "
             + (error or output).strip().replace(name, str(path))
         )
-    module.atomic_move(name, str(path))
+    return name
 
 
 def main() -> None:
@@ -162,6 +181,7 @@ def main() -> None:
             "path": {"type": "path", "default": "/etc/docker/daemon.json"},
             "packages": {"type": "list", "elements": "str", "default": []},
             "hold": {"type": "bool", "default": True},
+            "pending": {"type": "str"},
         },
         supports_check_mode=True,
     )
@@ -176,16 +196,21 @@ def main() -> None:
     if selections:
         names = "".join(f"apt-mark {verb} {package}\n" for package in selections)
         diff.append({"before_header": "packages", "after_header": "packages", "before": "", "after": names})
+    pending = Pending(module.params["pending"])
+    diff += pending.diff()
     flushed = lacks_rules(module)
     if flushed:
         firewall = {"before_header": "the kernel's firewall", "after_header": "the kernel's firewall"}
         diff.append({**firewall, "before": "", "after": f"-A {DOCKERS_RULE}\n"})
+    needs = "restart" if flushed else greatest([needed(parsed(before), module.params["config"]), *pending.left])
     if not module.check_mode:
-        if before != after:
-            land(module, path, after)
+        staged = accepted(module, path, after) if before != after else None
+        if needs != "none":
+            pending.note([needs])
+        if staged is not None:
+            module.atomic_move(staged, str(path))
         if selections:
             module.run_command(["apt-mark", verb, *selections], check_rc=True)
-    needs = "restart" if flushed else needed(parsed(before), module.params["config"])
     module.exit_json(changed=bool(diff), needs=needs, diff=diff)
 
 

@@ -67,13 +67,15 @@ options:
         required: true
       state:
         description:
-          - V(file) has one of O(entries[].content), O(entries[].content_base64), O(entries[].src), O(entries[].keys).
+          - V(file) has one of O(entries[].content), O(entries[].content_base64), O(entries[].src), O(entries[].keys),
+            or of O(entries[].lines) and O(entries[].kept_lines) one or both.
+          - V(kept) is a file that somebody else writes and that is there. Only its owner, group and mode are asserted.
           - V(directory) exists; what is in it is left alone, but see O(entries[].prune).
           - V(immutable) is a directory whose name stands for its contents (a hash). When it is missing, it is filled
             beside its place and renamed, so it is there whole or not at all. When it is there, deviations are repaired.
           - V(absent) removes a file or link, or a directory that is empty.
         type: str
-        choices: [file, directory, immutable, absent]
+        choices: [file, kept, directory, immutable, absent]
         default: file
       content:
         description: The file's text (UTF-8).
@@ -93,6 +95,15 @@ options:
             value that it must have.
           - The file is rewritten only when one of these values differs; all else in it is kept. Values are compared
             whole, V({}) too. Needs python3-yaml on the host once the file exists.
+        type: dict
+      lines:
+        description:
+          - For a text file that others write as well. The last line that a regular expression (the key) finds becomes
+            the given line, and what it finds besides goes; when it finds none, the line is added at the end.
+        type: dict
+      kept_lines:
+        description:
+          - The same, but a line that is found stays as it is.
         type: dict
       files:
         description:
@@ -128,6 +139,52 @@ options:
           - For V(directory), shell patterns. A file in the directory that matches one and is in no entry is removed.
         type: list
         elements: str
+      closed:
+        description:
+          - For V(directory), whether everything in it, at any depth, is closed to all but its owner and group.
+        type: bool
+        default: false
+  looked_for:
+    description:
+      - Patterns of paths, absolute or relative to O(root), that are somebody else's. RV(found) says which are there
+        once the entries are in place; nothing is done about them.
+    type: list
+    elements: str
+    default: []
+  pending:
+    description:
+      - For files that a later task or handler makes something follow. Which of them changed is kept in a file until
+        that task removes it, and is in RV(paths) again until then; so a run that is stopped between the two is
+        finished by the next one.
+    type: dict
+    suboptions:
+      path:
+        description: The file, best below C(/run), for a boot starts everything anew.
+        type: str
+        required: true
+      of:
+        description: Patterns of absolute paths.
+        type: list
+        elements: str
+        required: true
+  units:
+    description:
+      - Units of systemd that are enabled and run once the entries are in place. systemd reads its files again first
+        when an entry below C(/etc/systemd/system) changed, also when no unit is named.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name:
+        description: The unit, with its suffix.
+        type: str
+        required: true
+      restart:
+        description:
+          - Whether it is started anew when an entry of this tree changed, or when its file is younger than its start,
+            because an earlier run was stopped between the two.
+        type: bool
+        default: true
 attributes:
   check_mode:
     support: full
@@ -165,11 +222,18 @@ EXAMPLES = r"""
 
 RETURN = r"""
 paths:
-  description: What changed (or would), in the order of the entries.
+  description:
+    - What changed (or would), in the order of the entries. Before it what O(pending) has of an earlier run.
   returned: always
   type: list
   elements: str
   sample: [/opt/hbot/compose/bot1.yml]
+found:
+  description: What is there of O(looked_for), sorted.
+  returned: when O(looked_for) is given
+  type: list
+  elements: str
+  sample: [/opt/hbot/watchdog/state/bot1/latch.json]
 """
 
 import base64
@@ -188,9 +252,12 @@ import secrets
 import shlex
 import stat
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.hbot.infra.plugins.module_utils import systemd_units
+from ansible_collections.hbot.infra.plugins.module_utils.pending import Pending
 
 try:
     import yaml
@@ -238,10 +305,13 @@ class Entry:
     digest: str | None = None
     by_hash: bool = False
     keys: dict[str, Any] | None = None
+    lines: dict[str, str] = field(default_factory=dict)
+    kept_lines: dict[str, str] = field(default_factory=dict)
     secret: bool = False
     validate: str | None = None
     force: bool = True
     prune: list[str] = field(default_factory=list)
+    closed: bool = False
     members: list[Entry] = field(default_factory=list)
 
 
@@ -442,6 +512,21 @@ def merged(entry: Entry, before: bytes | None) -> bytes | None:
     return (json.dumps(document, indent=2) + "\n").encode()
 
 
+def with_lines(entry: Entry, before: bytes | None) -> bytes | None:
+    """The text file with the wanted lines, None when it has them already."""
+    lines = (before or b"").decode(errors="surrogateescape").splitlines()
+    for expressions, kept in ((entry.lines, False), (entry.kept_lines, True)):
+        for expression, line in expressions.items():
+            places = [number for number, there in enumerate(lines) if re.search(expression, there)]
+            if not places:
+                lines.append(line)
+            elif not kept:
+                lines[places[-1]] = line
+                lines = [there for number, there in enumerate(lines) if number not in places[:-1]]
+    after = "".join(f"{line}\n" for line in lines).encode(errors="surrogateescape")
+    return None if before is not None and after.splitlines() == before.splitlines() else after
+
+
 class Tree:
     """Compares a wanted tree with the host and makes it so."""
 
@@ -473,16 +558,20 @@ class Tree:
             state=state,
             attributes=self._attributes(spec, path, "directory_mode" if directory else "file_mode"),
             keys=spec["keys"],
+            lines=spec["lines"] or {},
+            kept_lines=spec["kept_lines"] or {},
             secret=spec["secret"],
             validate=spec["validate"],
             force=spec["force"],
             prune=spec["prune"] or [],
+            closed=spec["closed"],
         )
         entry.content, entry.digest = contents(spec, path)
         entry.by_hash = spec["sha256"] is not None
-        if state == "file" and entry.digest is None and entry.keys is None:
-            raise TreeError(f"{path}: a file needs one of content, content_base64, src, keys")
-        if state != "file" and (entry.digest is not None or entry.keys is not None):
+        has_contents = entry.digest is not None or entry.keys is not None or bool(entry.lines or entry.kept_lines)
+        if state == "file" and not has_contents:
+            raise TreeError(f"{path}: a file needs one of content, content_base64, src, keys, lines, kept_lines")
+        if state != "file" and has_contents:
             raise TreeError(f"{path}: state {state} has no contents")
         if entry.validate is not None and "%s" not in entry.validate:
             raise TreeError(f"{path}: validate {entry.validate!r} has no %s for the file")
@@ -539,7 +628,11 @@ class Tree:
             elif entry.prune:
                 known = {other.parts for top in self.entries for other in (top, *top.members)}
                 changes += self._pruned(entry, entry.prune, known)
+            if entry.closed:
+                changes += self._closed(entry.parts)
             return changes
+        if entry.state == "kept":
+            return [self._compare_kept(entry, status)]
         return [self._compare_file(entry, status)]
 
     def _require_parent(self, entry: Entry) -> None:
@@ -571,6 +664,20 @@ class Tree:
             change.diffs.append(self._diff(entry.path, found(entry.path, status, entry.attributes), after))
         return change
 
+    def _compare_kept(self, entry: Entry, status: os.stat_result | None) -> Change:
+        change = Change(entry)
+        if status is None:
+            if self.module.check_mode:
+                return change
+            raise TreeError(f"{entry.path} is missing, which somebody else writes: its package is not installed")
+        if not stat.S_ISREG(status.st_mode):
+            raise TreeError(f"{entry.path} is no regular file: move it away")
+        if not owned(status, entry.attributes):
+            change.attributes = True
+            after = described(entry.path, "file", entry.attributes)
+            change.diffs.append(self._diff(entry.path, found(entry.path, status, entry.attributes), after))
+        return change
+
     def _compare_file(self, entry: Entry, status: os.stat_result | None) -> Change:
         change = Change(entry)
         if status is not None and stat.S_ISDIR(status.st_mode):
@@ -580,6 +687,8 @@ class Tree:
         wanted: bytes | None = None
         if entry.keys is not None:
             wanted = merged(entry, before)
+        elif entry.lines or entry.kept_lines:
+            wanted = with_lines(entry, before)
         elif before is None or (entry.force and hashlib.sha256(before).hexdigest() != entry.digest):
             wanted = entry.content
             if wanted is None:
@@ -627,6 +736,25 @@ class Tree:
             if status is not None and not stat.S_ISDIR(status.st_mode):
                 gone = Entry(self.host.path(parts), parts, "absent", entry.attributes)
                 changes += self._compare_absent(gone, status)
+        return changes
+
+    def _closed(self, directory: tuple[str, ...]) -> list[Change]:
+        """What in a directory is open to others, without links."""
+        changes = []
+        for name in self.host.names(directory):
+            parts = (*directory, name)
+            status = self.host.status(parts)
+            if status is None or stat.S_ISLNK(status.st_mode):
+                continue
+            is_directory = stat.S_ISDIR(status.st_mode)
+            wanted = Attributes(None, None, stat.S_IMODE(status.st_mode) & ~stat.S_IRWXO)
+            if not owned(status, wanted):
+                entry = Entry(self.host.path(parts), parts, "directory" if is_directory else "kept", wanted)
+                before = found(entry.path, status, wanted)
+                diff = self._diff(entry.path, before, described(entry.path, before["state"], wanted))
+                changes.append(Change(entry, attributes=True, diffs=[diff]))
+            if is_directory:
+                changes += self._closed(parts)
         return changes
 
     # -- the trial
@@ -695,7 +823,7 @@ class Tree:
                 self._build_directory(change.entry)
             elif change.remove:
                 self._remove(change.entry)
-            elif change.attributes and change.write is None and change.entry.state == "file":
+            elif change.attributes and change.write is None and change.entry.state in ("file", "kept"):
                 self._set_file_attributes(change.entry)
 
     def _parent(self, parts: tuple[str, ...]) -> int:
@@ -855,14 +983,24 @@ class Tree:
             os.close(parent)
 
 
+def there(root: str, patterns: list[str]) -> list[str]:
+    """What is there of some patterns, absolute or relative to a root."""
+    places = ((Path("/" if pattern.startswith("/") else root), pattern.lstrip("/")) for pattern in patterns)
+    return sorted(str(path) for place, pattern in places for path in place.glob(pattern))
+
+
+UNIT_FILES = "/etc/systemd/system/"
+
 ENTRY_SPEC = {
     "path": {"type": "str", "required": True},
-    "state": {"type": "str", "choices": ["file", "directory", "immutable", "absent"], "default": "file"},
+    "state": {"type": "str", "choices": ["file", "kept", "directory", "immutable", "absent"], "default": "file"},
     "content": {"type": "str"},
     "content_base64": {"type": "str"},
     "sha256": {"type": "str"},
     "src": {"type": "path"},
     "keys": {"type": "dict", "no_log": False},
+    "lines": {"type": "dict"},
+    "kept_lines": {"type": "dict"},
     "files": {"type": "dict"},
     "owner": {"type": "str"},
     "group": {"type": "str"},
@@ -871,7 +1009,31 @@ ENTRY_SPEC = {
     "validate": {"type": "str"},
     "force": {"type": "bool", "default": True},
     "prune": {"type": "list", "elements": "str"},
+    "closed": {"type": "bool", "default": False},
 }
+
+
+UNIT_SPEC = {
+    "name": {"type": "str", "required": True},
+    "restart": {"type": "bool", "default": True},
+}
+
+
+def settle_units(module: AnsibleModule, paths: list[str]) -> list[dict[str, Any]]:
+    """Has the units enabled and running; the differences, one for each that was not."""
+    units = module.params["units"]
+    follow = [unit["name"] for unit in units if unit["restart"]]
+    settled = systemd_units.settle(
+        module,
+        [unit["name"] for unit in units],
+        reload=any(path.startswith(UNIT_FILES) for path in paths),
+        restarted=follow if paths else [],
+        follow=follow,
+    )
+    return [
+        {"before_header": was.name, "after_header": was.name, "before": was.words(), "after": now.words()}
+        for was, now in settled
+    ]
 
 
 def main() -> None:
@@ -888,6 +1050,15 @@ def main() -> None:
                 "options": {"path": {"type": "str", "required": True}, "command": {"type": "str", "required": True}},
             },
             "entries": {"type": "list", "elements": "dict", "required": True, "options": ENTRY_SPEC},
+            "looked_for": {"type": "list", "elements": "str", "default": []},
+            "pending": {
+                "type": "dict",
+                "options": {
+                    "path": {"type": "str", "required": True},
+                    "of": {"type": "list", "elements": "str", "required": True},
+                },
+            },
+            "units": {"type": "list", "elements": "dict", "default": [], "options": UNIT_SPEC},
         },
         supports_check_mode=True,
         no_log=True,  # the journal gets no copy of whole files, secret or not
@@ -896,20 +1067,27 @@ def main() -> None:
     shown = ("path", "state", "owner", "group", "mode")
     asked = [{key: entry[key] for key in shown} for entry in module.params["entries"]]
     invocation = {"module_args": {"root": module.params["root"], "entries": asked}}
+    followed = module.params["pending"] or {"path": None, "of": []}
+    pending = Pending(followed["path"])
     try:
         tree = Tree(module)
         changes = tree.plan()
+        paths = list(dict.fromkeys(change.entry.path for change in changes))
         if tree.needs and not module.check_mode:
             module.exit_json(changed=False, paths=[], needs=sorted(set(tree.needs)), invocation=invocation)
         if not module.check_mode:
             tree.try_out(changes)
+            pending.note([path for path in paths if any(fnmatch.fnmatch(path, of) for of in followed["of"])])
             tree.apply(changes)
     except TreeError as error:
         module.fail_json(msg=str(error), exception=None, invocation=invocation)
-    result: dict[str, Any] = {"paths": list(dict.fromkeys(change.entry.path for change in changes))}
+    settled = settle_units(module, paths)
+    result: dict[str, Any] = {"paths": list(dict.fromkeys(pending.left + paths))}
+    if module.params["looked_for"]:
+        result["found"] = there(module.params["root"], module.params["looked_for"])
     if module._diff:
-        result["diff"] = [diff for change in changes for diff in change.diffs]
-    module.exit_json(changed=bool(changes), invocation=invocation, **result)
+        result["diff"] = [diff for change in changes for diff in change.diffs] + settled + pending.diff()
+    module.exit_json(changed=bool(changes or settled or pending.left), invocation=invocation, **result)
 
 
 if __name__ == "__main__":

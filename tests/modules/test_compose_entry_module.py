@@ -43,3 +43,13 @@ def test_check_mode_counts_the_fragment_to_come(run_module: RunModule, tmp_path:
     (bare / "bot1.yml").write_text("")
     assert run_module("compose_entry", **options)["diff"]["after"] == predicted["diff"]["after"]
     assert run_module("compose_entry", check=True, **options)["changed"] is False
+
+
+def test_what_waits_to_be_included_waits_no_more_once_it_is(run_module: RunModule, tmp_path: Path) -> None:
+    pending = tmp_path / "bot1.json"
+    pending.write_text('["bot1.yml"]')
+    options = {"path": str(tmp_path), "project": "hbot", "pending": str(pending)}
+    run_module("compose_entry", check=True, **options)
+    assert pending.exists()
+    run_module("compose_entry", **options)
+    assert not pending.exists()

@@ -320,3 +320,99 @@ def test_no_change_needs_no_trial(run: Run, tmp_path: Path) -> None:
     (tmp_path / "conf/scripts/a.yml").write_text("drift")
     assert run(*CONF, other, trial=never, check=True)["changed"] is True
     assert run(*CONF, other, trial=never)["failed"] is True
+
+
+def test_what_is_closed_is_closed_at_any_depth_and_links_are_left_alone(run: Run, tmp_path: Path) -> None:
+    skeleton, elsewhere = tmp_path / "skel", tmp_path / "elsewhere"
+    (skeleton / "bin").mkdir(parents=True)
+    for file in (skeleton / ".profile", skeleton / "bin/greet", elsewhere):
+        file.touch(0o755)
+        file.chmod(0o755)
+    (skeleton / "link").symlink_to(elsewhere)
+    wanted = {"path": "skel", "state": "directory", "mode": "0750", "closed": True}
+    assert run(wanted, check=True)["paths"] == run(wanted)["paths"]
+    assert {name: oct(mode & 0o777) for name, (mode, _) in snapshot(skeleton).items() if name != "link"} == {
+        ".profile": "0o750",
+        "bin": "0o750",
+        "bin/greet": "0o750",
+    }
+    assert elsewhere.stat().st_mode & 0o777 == 0o755
+    assert not run(wanted)["changed"]
+
+
+def test_what_is_looked_for_is_told_and_left_alone(run: Run, tmp_path: Path) -> None:
+    assert run(*TREE, looked_for=["data/bot1/*.json"])["found"] == []
+    (tmp_path / "data/bot1/latch.json").write_text("{}")
+    for check in (False, True):
+        told = run(*TREE, looked_for=["data/bot1/*.json"], check=check)
+        assert told["found"] == [str(tmp_path / "data/bot1/latch.json")]
+        assert not told["changed"]
+
+
+def test_a_line_is_put_where_it_stands_last_and_once(run: Run, tmp_path: Path) -> None:
+    table = tmp_path / "fstab"
+    table.write_text("# disks\n/dev/sda1 / ext4\nshm /dev/shm tmpfs defaults\nother /dev/shm tmpfs rw\n")
+    entry = {"path": "fstab", "lines": {r"^\S+\s+/dev/shm\s": "tmpfs /dev/shm tmpfs rw,noexec"}}
+    wanted = "# disks\n/dev/sda1 / ext4\ntmpfs /dev/shm tmpfs rw,noexec\n"
+    assert run(entry, check=True)["changed"]
+    assert run(entry)["changed"]
+    assert table.read_text() == wanted
+    assert not run(entry)["changed"]
+
+
+def test_a_line_that_is_kept_is_added_where_there_is_none(run: Run, tmp_path: Path) -> None:
+    hosts = tmp_path / "hosts"
+    hosts.write_text("127.0.0.1 localhost\n203.0.113.7 vps1.example.net vps1")
+    entry = {"path": "hosts", "kept_lines": {r"^[^#]*\svps1(\s|$)": "127.0.1.1 vps1"}}
+    assert not run(entry)["changed"]
+    entry["kept_lines"] = {r"^[^#]*\svps2(\s|$)": "127.0.1.1 vps2"}
+    assert run(entry)["changed"]
+    assert hosts.read_text() == "127.0.0.1 localhost\n203.0.113.7 vps1.example.net vps1\n127.0.1.1 vps2\n"
+
+
+def test_of_a_file_that_is_kept_the_mode_alone_is_made(run: Run, tmp_path: Path) -> None:
+    crontab = tmp_path / "crontab"
+    entry = {"path": "crontab", "state": "kept", "mode": "0600"}
+    assert not run(entry, check=True)["changed"], "its package is not installed yet"
+    assert "is missing" in run(entry)["msg"]
+    crontab.write_text("# jobs\n")
+    crontab.chmod(0o644)
+    assert run(entry, check=True)["changed"]
+    assert run(entry)["paths"] == [str(crontab)]
+    assert crontab.stat().st_mode & 0o777 == 0o600
+    assert crontab.read_text() == "# jobs\n"
+    assert not run(entry)["changed"]
+
+
+def test_a_kept_file_has_no_contents_of_ours(run: Run) -> None:
+    assert "has no contents" in run({"path": "crontab", "state": "kept", "content": "x"})["msg"]
+
+
+def test_what_nothing_followed_yet_is_said_again_until_somebody_did(run: Run, tmp_path: Path) -> None:
+    mark = tmp_path / "run/hbot/pending/role.json"
+    mark.parent.parent.parent.mkdir()
+    pending = {"path": str(mark), "of": [f"{tmp_path}/*.conf"]}
+    entries = ({"path": "a.conf", "content": "a"}, {"path": "b.txt", "content": "b"})
+
+    assert run(*entries, pending=pending, check=True)["changed"] is True
+    assert not mark.exists(), "a check leaves nothing behind"
+    run(*entries, pending=pending)  # and is stopped here
+
+    announced = run(*entries, pending=pending, check=True)
+    assert announced["changed"] is True
+    assert announced["diff"] == [
+        {"before_header": str(mark), "after_header": str(mark), "before": f"{tmp_path}/a.conf\n", "after": ""}
+    ]
+    again = run({"path": "c.conf", "content": "c"}, *entries, pending=pending)
+    assert again["paths"] == [f"{tmp_path}/a.conf", f"{tmp_path}/c.conf"]
+
+    mark.unlink()
+    assert run(*entries, pending=pending)["changed"] is False
+
+
+def test_a_refused_tree_leaves_nothing_to_follow(run: Run, tmp_path: Path) -> None:
+    mark = tmp_path / "pending/role.json"
+    entries = ({"path": "etc", "state": "directory"}, {"path": "etc/a.conf", "content": "a"})
+    trial = {"path": "etc", "command": "test -d %s/missing"}
+    assert run(*entries, trial=trial, pending={"path": str(mark), "of": ["*"]})["failed"] is True
+    assert not mark.exists()

@@ -51,7 +51,7 @@ def render_for(importable_collection: None) -> RenderFor:
             "ansible_inventory_sources": [str(ROOT / "inventories/example")],
             "__bot_keystore": {"fingerprint": "0123456789abcdef"},
             "__watchdog_mark": {"content": base64.b64encode(json.dumps({**MARK, **mark}).encode()).decode()},
-            "__bot_latch": {"stat": {"exists": False}},
+            "__bot_tree": {"found": []},
         }
         templar = Templar(loader=loader, variables=variables)
         return lambda expression: templar.template(trust_as_template("{{ " + expression + " }}"))
