@@ -17,6 +17,16 @@ AUTHORITY = "/run/authority.pem"
 """Where the certificate authority of a paper exchange is mounted."""
 
 
+OPTIONS: dict[str, dict[str, Any]] = {
+    "root": {"type": "path", "required": True},
+    "bot": {"type": "str", "required": True},
+    "image": {"type": "str", "required": True},
+    "uid": {"type": "int", "required": True},
+    "gid": {"type": "int", "required": True},
+}
+"""What every module that makes such a run is given; the documentation fragment of this name says it."""
+
+
 @dataclass(frozen=True)
 class Answer:
     """What came of a run."""

@@ -123,6 +123,7 @@ undone:
   returned: for V(undone)
 """
 
+import contextlib
 import inspect
 import ipaddress
 import json
@@ -144,6 +145,10 @@ from ansible_collections.hbot.infra.plugins.module_utils.access_restore import r
 MARK_BEGIN = "# BEGIN hbot.infra"
 MARK_END = "# END hbot.infra"
 SSHD = "/usr/sbin/sshd"
+LISTENS = "0A"
+"""A socket's state in the kernel's tables."""
+
+LISTENS_WITHIN_S = 10.0
 SSHD_CONFIG = Path("/etc/ssh/sshd_config")
 UFW = Path("/etc/ufw")
 UFW_DEFAULTS = Path("/etc/default/ufw")
@@ -431,8 +436,13 @@ def want_firewall(change: Change) -> None:
         change.firewall.append("UFW is not enabled")
     elif not change.files and not change.rules_missing and not change.rules_surplus:
         change.firewall += firewall_deviations(params["ufw_blocks"])
-    if run("systemctl", "is-enabled", "--quiet", "ufw.service")[0] != 0:
-        change.firewall.append("ufw.service is not enabled")
+    change.firewall += unit_deviations("ufw.service")
+
+
+def unit_deviations(unit: str) -> list[str]:
+    """Tell in what a unit deviates from running, now and after a boot."""
+    states = (("is-active", "does not run"), ("is-enabled", "is not enabled"))
+    return [f"{unit} {sentence}" for state, sentence in states if run("systemctl", state, "--quiet", unit)[0] != 0]
 
 
 def firewall_deviations(blocks: dict[str, str]) -> list[str]:
@@ -535,9 +545,7 @@ def compare(change: Change) -> None:
         if path.parent == UFW and installed("iptables-restore"):
             check_rules(path, text)
     change.want(Path(params["fail2ban_path"]), jail_text(change), 0o644)
-    for state, sentence in (("is-active", "does not run"), ("is-enabled", "is not enabled")):
-        if run("systemctl", state, "--quiet", "fail2ban.service")[0] != 0:
-            change.jail.append(f"fail2ban.service {sentence}")
+    change.jail += unit_deviations("fail2ban.service")
 
 
 def must(*argv: str) -> str:
@@ -598,6 +606,33 @@ WantedBy=sysinit.target
     return paths
 
 
+def listening(pid: str) -> set[str]:
+    """The sockets on which a process takes connections, by inode."""
+    tables = [Path("/proc/net/tcp"), Path("/proc/net/tcp6")]
+    rows = [line.split() for table in tables if table.exists() for line in table.read_text().splitlines()[1:]]
+    held = set()
+    with contextlib.suppress(FileNotFoundError):  # it closes them while they are looked at
+        for place in Path(f"/proc/{pid}/fd").iterdir():
+            held.add(str(place.readlink()))
+    return {row[9] for row in rows if row[3] == LISTENS and f"socket:[{row[9]}]" in held}
+
+
+def reload_sshd() -> None:
+    """Have sshd read its configuration, and wait until it takes connections again.
+
+    It starts itself anew to do so, and refuses meanwhile whoever is to prove the change. Where systemd listens for it,
+    nothing is refused.
+    """
+    pid = run("systemctl", "show", "--value", "--property=MainPID", "ssh.service")[1].strip()
+    before = listening(pid)
+    must("systemctl", "reload", "ssh.service")
+    if run("systemctl", "is-active", "--quiet", "ssh.socket")[0] == 0:
+        return
+    deadline = time.monotonic() + LISTENS_WITHIN_S
+    while listening(pid) in (set(), before) and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+
 def apply(change: Change) -> None:
     """Change keys, firewall, sshd and fail2ban, in this order: allow before deny before enable."""
     params = change.params
@@ -622,13 +657,15 @@ def apply(change: Change) -> None:
         must("ufw", "--force", "enable")
         if firewall or change.firewall:
             must("ufw", "reload")
+        # The rules are loaded; the unit learns of it at the next boot only, and until then calls itself inactive.
+        must("systemctl", "start", "ufw.service")
 
     drop_in = Path(params["sshd_path"])
     if drop_in in change.files:
         put(change, drop_in)
         must(SSHD, "-t")
         if run("systemctl", "is-active", "--quiet", "ssh.service")[0] == 0:
-            must("systemctl", "reload", "ssh.service")
+            reload_sshd()
 
     jail = Path(params["fail2ban_path"])
     if jail in change.files or change.jail:

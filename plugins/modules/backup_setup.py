@@ -61,7 +61,7 @@ import secrets
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.hbot.infra.plugins.module_utils import host_files
+from ansible_collections.hbot.infra.plugins.module_utils import host_files, systemd_units
 
 WARNING = "docs/backup.md says how a key is changed"
 
@@ -80,23 +80,6 @@ def settle_key(module: AnsibleModule, file: Path) -> str:
     if not module.check_mode:
         host_files.write(file, f"{given or made}\n".encode(), 0o600, 0, 0)
     return made
-
-
-def settle_units(module: AnsibleModule) -> bool:
-    """Enable the units and start the timers among them; whether anything changed."""
-    units: list[str] = module.params["units"]
-    if module.params["reload"] and not module.check_mode:
-        module.run_command(["systemctl", "daemon-reload"], check_rc=True)
-    timers = [unit for unit in units if unit.endswith(".timer")]
-    # Of several units, the exit code is good when one of them is; the words are one each.
-    words = module.run_command(["systemctl", "is-enabled", *units])[1].split()
-    running = module.run_command(["systemctl", "is-active", *timers])[1].split()
-    if words == ["enabled"] * len(units) and running == ["active"] * len(timers):
-        return False
-    if not module.check_mode:
-        module.run_command(["systemctl", "enable", *units], check_rc=True)
-        module.run_command(["systemctl", "start", *timers], check_rc=True)
-    return True
 
 
 def main() -> None:
@@ -125,7 +108,10 @@ def main() -> None:
             code, out, err = module.run_command([program, "set-up"])
             if code != 0:
                 module.fail_json(msg=err.strip() or out.strip() or "the repositories could not be made")
-    changed = settle_units(module) or changed
+    units = module.params["units"]
+    idle = [unit for unit in units if not unit.endswith(".timer")]
+    settled = systemd_units.settle(module, units, reload=module.params["reload"], idle=idle)
+    changed = bool(settled) or changed
     module.exit_json(changed=changed, key_made=bool(made) and not module.check_mode, key=made)
 
 

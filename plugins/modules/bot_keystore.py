@@ -23,14 +23,6 @@ description:
   - A live bot is refused unless C(env/<bot>/golive.json), which only the go-live gate writes, is there for exactly what
     is deployed, and holds still.
 options:
-  root:
-    description: The directory of the installation on the host.
-    type: path
-    required: true
-  bot:
-    description: The bot's name.
-    type: str
-    required: true
   mode:
     description:
       - For V(paper), a secret that is not given is kept as it is on the host, or made there once.
@@ -40,10 +32,6 @@ options:
     required: true
   connector:
     description: Hummingbot's name of the connector.
-    type: str
-    required: true
-  image:
-    description: The bot's image.
     type: str
     required: true
   strategy:
@@ -58,14 +46,6 @@ options:
     description: Of the configuration that is deployed, the same.
     type: str
     default: ""
-  uid:
-    description: The user that the bot runs as.
-    type: int
-    required: true
-  gid:
-    description: The group that the bot runs as.
-    type: int
-    required: true
   password:
     description: The password of the keystore, one line. Empty counts as not given.
     type: str
@@ -78,6 +58,7 @@ options:
   api_passphrase:
     description: The API key's passphrase. Empty counts as not given.
     type: str
+extends_documentation_fragment: [hbot.infra.isolated_run]
 attributes:
   check_mode:
     support: full
@@ -126,7 +107,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.hbot.infra.plugins.module_utils import golive_marks, host_files
-from ansible_collections.hbot.infra.plugins.module_utils.isolated_run import IsolatedRun
+from ansible_collections.hbot.infra.plugins.module_utils.isolated_run import OPTIONS, IsolatedRun
 
 # What `strategies/<hash>/epp/keystore.py` calls a connector's three keys, and what the inventory calls them.
 KEYS = {"api_key": "api_key", "secret_key": "api_secret", "passphrase": "api_passphrase"}
@@ -363,16 +344,12 @@ def main() -> None:
     """Runs the module."""
     module = AnsibleModule(
         argument_spec={
-            "root": {"type": "path", "required": True},
-            "bot": {"type": "str", "required": True},
+            **OPTIONS,
             "mode": {"type": "str", "choices": ["paper", "live"], "required": True},
             "connector": {"type": "str", "required": True},
-            "image": {"type": "str", "required": True},
             "strategy": {"type": "path", "required": True},
             "strategy_hash": {"type": "str", "default": ""},
             "config_hash": {"type": "str", "default": ""},
-            "uid": {"type": "int", "required": True},
-            "gid": {"type": "int", "required": True},
             "password": {"type": "str", "no_log": True},
             "api_key": {"type": "str", "no_log": True},
             "api_secret": {"type": "str", "no_log": True},

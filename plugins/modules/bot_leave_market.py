@@ -15,14 +15,6 @@ description:
   - Does nothing for a bot without a mark. Back to paper, a rollback and a removal begin with it.
   - When it cannot be proven, the bot stays stopped, its mark and its keystore stay, and the module fails.
 options:
-  root:
-    description: The directory of the installation on the host.
-    type: path
-    required: true
-  bot:
-    description: The bot's name.
-    type: str
-    required: true
   connector:
     description: Hummingbot's name of the connector.
     type: str
@@ -35,26 +27,15 @@ options:
     description: What the bot's own orders begin with.
     type: str
     required: true
-  image:
-    description: The bot's image.
-    type: str
-    required: true
   packages:
     description: Directories on the host with the packages C(epp), C(golive_gate) and C(bitget_rest), by name.
     type: dict
-    required: true
-  uid:
-    description: The user that the bot runs as.
-    type: int
-    required: true
-  gid:
-    description: The group that the bot runs as.
-    type: int
     required: true
   checked_by_hand:
     description: The bot's name, typed by an operator who saw on the exchange's own page that no order of it is open.
     type: str
     default: ""
+extends_documentation_fragment: [hbot.infra.isolated_run]
 attributes:
   check_mode:
     support: full
@@ -90,7 +71,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.hbot.infra.plugins.module_utils import golive_marks, host_files
-from ansible_collections.hbot.infra.plugins.module_utils.isolated_run import AUTHORITY, IsolatedRun
+from ansible_collections.hbot.infra.plugins.module_utils.isolated_run import AUTHORITY, OPTIONS, IsolatedRun
 
 HOME = "/home/hummingbot"
 PYTHON_ROOT = "/opt/gate"
@@ -176,15 +157,11 @@ def main() -> None:
     """Run the module."""
     module = AnsibleModule(
         argument_spec={
-            "root": {"type": "path", "required": True},
-            "bot": {"type": "str", "required": True},
+            **OPTIONS,
             "connector": {"type": "str", "required": True},
             "trading_pair": {"type": "str", "required": True},
             "order_id_prefix": {"type": "str", "required": True, "no_log": False},
-            "image": {"type": "str", "required": True},
             "packages": {"type": "dict", "required": True},
-            "uid": {"type": "int", "required": True},
-            "gid": {"type": "int", "required": True},
             "checked_by_hand": {"type": "str", "default": ""},
         },
         supports_check_mode=True,

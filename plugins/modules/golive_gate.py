@@ -17,18 +17,6 @@ description:
   - Secrets go to that run on its standard input. They are in no command line, environment, report or result.
   - Nothing else is changed. The module of this name fails when an item stands in the way.
 options:
-  root:
-    description: The directory of the installation on the host.
-    type: path
-    required: true
-  bot:
-    description: The bot's name.
-    type: str
-    required: true
-  image:
-    description: The bot's image.
-    type: str
-    required: true
   packages:
     description: Directories on the host with the packages C(epp), C(golive_gate) and C(bitget_rest), by name.
     type: dict
@@ -36,14 +24,6 @@ options:
   network:
     description: The Docker network from which the exchange is asked.
     type: str
-    required: true
-  uid:
-    description: The user that bots run as.
-    type: int
-    required: true
-  gid:
-    description: The group that bots run as.
-    type: int
     required: true
   max_notional_quote:
     description: What inventory and bids together may be worth, in quote.
@@ -107,6 +87,7 @@ options:
     description: The day the key was made, YYYY-MM-DD. Empty means the day it was first seen on this host.
     type: str
     default: ""
+extends_documentation_fragment: [hbot.infra.isolated_run]
 attributes:
   check_mode:
     support: full
@@ -155,7 +136,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.hbot.infra.plugins.module_utils import golive_marks, host_files
-from ansible_collections.hbot.infra.plugins.module_utils.isolated_run import AUTHORITY, Answer, IsolatedRun
+from ansible_collections.hbot.infra.plugins.module_utils.isolated_run import AUTHORITY, OPTIONS, Answer, IsolatedRun
 
 BOT_MARKS = ("watchdog_drill", "kill_from_controller")
 VPS_MARKS = ("alert_delivered", "backup_verified")
@@ -313,13 +294,9 @@ def main() -> None:
     """Run the module."""
     module = AnsibleModule(
         argument_spec={
-            "root": {"type": "path", "required": True},
-            "bot": {"type": "str", "required": True},
-            "image": {"type": "str", "required": True},
+            **OPTIONS,
             "packages": {"type": "dict", "required": True},
             "network": {"type": "str", "required": True},
-            "uid": {"type": "int", "required": True},
-            "gid": {"type": "int", "required": True},
             "request": {"type": "dict", "required": True},  # the action plugin's
             "other_accounts": {"type": "dict", "default": {}},
             "api_key": {"type": "str", "no_log": True},

@@ -16,18 +16,6 @@ description:
   - A key that the bot has already is only warned of when the exchange cannot be asked; a new one is refused then.
   - Warns of a key that has been used for 90 days.
 options:
-  root:
-    description: The directory of the installation on the host.
-    type: path
-    required: true
-  bot:
-    description: The bot's name.
-    type: str
-    required: true
-  image:
-    description: The bot's image.
-    type: str
-    required: true
   client:
     description: The directory on the host with the package C(bitget_rest).
     type: path
@@ -49,14 +37,6 @@ options:
     type: list
     elements: str
     required: true
-  uid:
-    description: The user that the bot runs as.
-    type: int
-    required: true
-  gid:
-    description: The group that the bot runs as.
-    type: int
-    required: true
   created:
     description: The day the key was made. Empty means the day it was first seen on this host.
     type: str
@@ -73,6 +53,7 @@ options:
     description: The API key's passphrase.
     type: str
     required: true
+extends_documentation_fragment: [hbot.infra.isolated_run]
 attributes:
   check_mode:
     support: full
@@ -117,7 +98,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.hbot.infra.plugins.module_utils import golive_marks, host_files
-from ansible_collections.hbot.infra.plugins.module_utils.isolated_run import AUTHORITY, Answer, IsolatedRun
+from ansible_collections.hbot.infra.plugins.module_utils.isolated_run import AUTHORITY, OPTIONS, Answer, IsolatedRun
 
 PYTHON_ROOT = "/opt/client"
 OLD_DAYS = 90
@@ -184,16 +165,12 @@ def main() -> None:
     secret = text | {"no_log": True}
     module = AnsibleModule(
         argument_spec={
-            "root": {"type": "path", "required": True},
-            "bot": text,
-            "image": text,
+            **OPTIONS,
             "client": {"type": "path", "required": True},
             "connector": text,
             "trading_pair": text,
             "trades": {"type": "bool", "required": True},
             "addresses": {"type": "list", "elements": "str", "required": True},
-            "uid": {"type": "int", "required": True},
-            "gid": {"type": "int", "required": True},
             "created": {"type": "str", "default": ""},
             "api_key": secret,
             "api_secret": secret,
