@@ -90,6 +90,21 @@ def test_a_bot_is_reached_as_its_vps_is(tmp_path: Path) -> None:
     assert "127.0.0.1 2222 me ~/.ssh/other ssh" in run.output
 
 
+@pytest.mark.parametrize("host", ["vps1", "bot1"])
+def test_a_cut_line_is_noticed_whatever_ansibles_own_configuration_says(tmp_path: Path, host: str) -> None:
+    show = "msg={{ ansible_ssh_extra_args }}"
+    run = command("ansible", "-i", str(write_inventory(tmp_path)), host, "-m", "ansible.builtin.debug", "-a", show)
+    assert "ServerAliveInterval=15" in run.output
+
+
+@pytest.mark.parametrize("host", ["vps1", "bot1"])
+def test_an_operators_own_words_for_ssh_win_for_a_vps_and_its_bots(tmp_path: Path, host: str) -> None:
+    inventory = write_inventory(tmp_path, zz={"all": {"vars": {"ansible_ssh_extra_args": "-o ProxyJump=gate"}}})
+    show = "msg={{ ansible_ssh_extra_args }}"
+    run = command("ansible", "-i", str(inventory), host, "-m", "ansible.builtin.debug", "-a", show)
+    assert "msg: -o ProxyJump=gate" in run.output
+
+
 def test_a_vps_without_an_address_is_reached_by_its_name(tmp_path: Path) -> None:
     inventory = write_inventory(tmp_path, hosts={"vps": {"hosts": {"vps1": None}}})
     run = command(

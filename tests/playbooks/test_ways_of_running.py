@@ -48,6 +48,20 @@ def test_what_converges_something_begins_with_the_preflight() -> None:
         assert all(play["hosts"] == "localhost" for play in before), f"{playbook} touches a VPS ahead of its preflight"
 
 
+def test_what_changes_a_vps_keeps_other_runs_off_it() -> None:
+    """The others only look, or run a program or a module on the VPS that takes the lock itself."""
+    only_look = {"preflight", "status", "review", "test_alert"}
+    lock_themselves = {"control", "backup", "rollback"}
+    for playbook in set(PLAYBOOKS) - only_look - lock_themselves:
+        text = (ROOT / "playbooks" / f"{playbook}.yml").read_text(encoding="utf-8")
+        if playbook == "golive":  # only its bot's VPS, and its preflight comes late
+            taken, given_back = "hbot.infra.host_lock:\n        what:", "state: released"
+        else:
+            taken, given_back = "import_playbook: lock.yml", "import_playbook: unlock.yml"
+        assert taken in text.partition(given_back)[0], playbook
+        assert given_back in text, playbook
+
+
 def test_the_preflight_is_run_whatever_tags_are_chosen(inventory: Path) -> None:
     run = command("ansible-playbook", "-i", str(inventory), "site.yml", "--tags", "none_of_ours", "--list-tasks")
     assert "The inventory is sound" in run.output
