@@ -42,7 +42,10 @@ rehearsal: venv ## a bot goes the whole road to live and back on the demo's VPS,
 	@python -m embedded_vps.rehearsal
 
 .PHONY: test
-test: venv lint unit offsite-tests page-test bot-image-tests scenario ## everything that CI runs
+test: venv promtool restic lint ## everything that CI runs
+	@# The offsite's tests mostly wait.
+	@$(MAKE) --jobs=2 --output-sync=target unit offsite-tests
+	@$(MAKE) page-test bot-image-tests scenario
 
 .PHONY: lint
 lint: venv ## yamllint, ansible-lint (production), ruff, mypy --strict
@@ -93,10 +96,11 @@ bot-image-tests: venv ## the adapter in real Hummingbot, inside the bot image
 	@pytest -q -n 6 --dist loadscope files -m 'bot_image and not campaign'  # they mostly wait; the tests of a class share a bot
 
 .PHONY: scenario
-scenario: venv ## molecule on the embedded VPS: converge, idempotence, verify
+scenario: venv restic ## molecule on the embedded VPS: converge, idempotence, verify
 	@echo "==> molecule test"
 	@# Half a day away, so that the nightly backup does not begin in the middle of a proof.
-	@HBOT_EMBEDDED_BACKUP_AT=$$(date -u -d '12 hours' +%H:%M) molecule test
+	@rm -f build/vps_tests.xml
+	@HBOT_EMBEDDED_BACKUP_AT=$$(date -u -d '12 hours' +%H:%M) molecule test || { python -m tests.junit build/vps_tests.xml; false; }
 
 .PHONY: dashboards
 dashboards: venv ## the demo's dashboards in your browser, drawn by Grafana's front-end packages (needs npm)
@@ -197,9 +201,31 @@ torture: venv restic ## 1,000 backups of a database under writing, each restored
 killed: venv ## ansible-playbook killed at 30 random moments of update, backup, rollback and add_bot, on the converged embedded VPS (an hour); goes on where it was stopped
 	@python -m tests.campaigns.killed_playbooks --total 30
 
+.PHONY: killed-site
+killed-site: venv ## the same 30 times with site.yml alone
+	@python -m tests.campaigns.killed_playbooks --total 30 --of site.yml
+
+.PHONY: lost-power
+lost-power: venv ## one VPS loses power at each task of its first site.yml in turn (an hour; empties the VPS); goes on where it was stopped
+	@$(VPS) images && $(VPS) up
+	@python -m tests.campaigns.lost_power --in-a-row
+
+.PHONY: lost-power-alone
+lost-power-alone: venv ## a bare VPS for each task (six hours); goes on where it was stopped
+	@$(VPS) images && $(VPS) up
+	@python -m tests.campaigns.lost_power --total all
+
 .PHONY: raced
 raced: venv ## 100 times two playbooks at once, on the converged embedded VPS (an hour and more); goes on where it was stopped
 	@python -m tests.campaigns.raced_playbooks --total 100
+
+.PHONY: soak
+soak: venv ## three bots and faults at random for a day, on the converged embedded VPS; goes on where it was stopped
+	@python -m tests.campaigns.soak --hours 24
+
+.PHONY: faults
+faults: venv restic ## thirty faults, each caused for real on the converged embedded VPS (hours); goes on where it was stopped
+	@python -m tests.campaigns.faults
 
 .PHONY: alerts
 alerts: export HBOT_ALERT_FAULTS := all
@@ -207,8 +233,7 @@ alerts: venv ## every alert that a fault can cause, at a receiver, on the conver
 	@pytest -q -s tests/vps/test_alerts.py
 
 .PHONY: updates
-updates: export HBOT_UPDATE_IMAGES := all
-updates: export HBOT_UPGRADES_THAT_BREAK := all
+updates: export HBOT_FAULTS := all
 updates: venv ## every bad image that an update may meet, and a machine's upgrade that breaks, on the converged embedded VPS (45 min)
 	@pytest -q -s tests/vps/test_update.py tests/vps/test_upgrade_host.py
 

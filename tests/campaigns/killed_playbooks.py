@@ -1,6 +1,7 @@
 """ansible-playbook killed at random moments: the next run heals what the killed one left.
 
     python -m tests.campaigns.killed_playbooks --total 30        (what `make killed` runs, on a converged embedded VPS)
+    python -m tests.campaigns.killed_playbooks --total 30 --of site.yml
 
 A playbook gets SIGKILL at a moment drawn from its whole length: every other time all of it, which is its own process,
 the workers that it forks (each a session of its own) and their ssh; otherwise its own process alone. A run that was
@@ -9,9 +10,7 @@ running on the VPS may still be at work. Afterwards nothing of it may be seen; `
 """
 
 import argparse
-import json
 import os
-import random
 import re
 import shutil
 import signal
@@ -19,13 +18,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from ansible.parsing.vault import VaultLib, VaultSecret
 
+from tests.campaigns import record
 from tests.campaigns.still_whole import BOTS, NEW_BOT, Seen, gone_again, not_whole, seen, traces
 from tests.vps.machine import INVENTORY, ROOT, Vps, run_playbook, wait_until
 
@@ -36,8 +36,24 @@ OUTPUT = ROOT / "build" / "campaigns" / "killed_playbooks.log"
 SEED = 20_261_130
 NEW_PASSWORD = "of-a-bot-that-was-being-added"
 
-PLAYBOOKS: dict[str, float] = {"update.yml": 110.0, "backup.yml": 20.0, "rollback.yml": 60.0, "add_bot.yml": 30.0}
+PLAYBOOKS = {"update.yml": 110.0, "backup.yml": 20.0, "rollback.yml": 60.0, "add_bot.yml": 30.0, "site.yml": 70.0}
 """Each with about how many seconds it takes; what is measured takes its place."""
+
+RULES = "/opt/hbot/monitoring/prometheus/rules/thresholds.yml"
+RULES_IN_EFFECT = f"curl -s localhost:9090/api/v1/rules | grep /{Path(RULES).name}"
+
+OF_MOST_ROLES = (
+    "/etc/sysctl.d/zz-hbot.conf",
+    "/etc/sudoers.d/hbot-hardening",
+    "/etc/systemd/system/hbot-bot-exporter.service",
+    "/etc/systemd/system/hbot-backup.timer",
+    RULES,
+    "/opt/hbot/scripts/status.sh",
+)
+"""Of most roles a file: once they are gone, site.yml has something to do nearly everywhere."""
+
+DRAWN = ("update.yml", "backup.yml", "rollback.yml", "add_bot.yml")
+"""In turn, where no playbook is named."""
 
 
 @dataclass(frozen=True)
@@ -96,10 +112,12 @@ def prepared(vps: Vps, playbook: str) -> list[str]:
     amounts = {bot: amount_in(vps.run(f"cat /opt/hbot/{path}")) for bot, path in conf.items()}
     passwords = {bot: vps.run(f"cat /opt/hbot/env/{bot}/password").strip() for bot in BOTS}
     arguments = []
-    if playbook == "update.yml":
+    if playbook in ("update.yml", "site.yml"):
         newer = 500 + (max(amounts.values()) + 7) % 400
         amounts = dict.fromkeys(BOTS, newer)
-        arguments = ["-e", "soak=5"]
+        arguments = ["-e", "soak=5"] if playbook == "update.yml" else []
+    if playbook == "site.yml":
+        vps.run(f"rm -f {' '.join(OF_MOST_ROLES)}; docker exec hbot-prometheus sh -c 'kill -HUP 1'")
     if playbook == "add_bot.yml":
         passwords[NEW_BOT] = NEW_PASSWORD
         arguments = ["-e", f"bot={NEW_BOT}", "-e", "variant=d"]
@@ -117,7 +135,7 @@ def settled(vps: Vps) -> None:
         SystemExit: that failed; its output is printed.
     """
     prepared(vps, "site.yml")
-    run = run_playbook("site.yml", "--limit", ",".join(BOTS), inventory=COPY)
+    run = run_playbook("site.yml", inventory=COPY)
     if run.code != 0:
         sys.exit(f"site.yml failed, before any kill:\n{run.output[-3000:]}")
 
@@ -167,18 +185,24 @@ def kill(playbook: str, arguments: list[str], after_s: float, *, whole: bool) ->
             process.wait(after_s)
             return "", set(), time.monotonic() - began
         except subprocess.TimeoutExpired:
-            members: set[int] = set()
-            # Stopped first, and looked at again: none of them makes another one meanwhile.
-            while new := (family(process.pid) if whole else {process.pid}) - members:
-                for member in new:
-                    signalled(member, signal.SIGSTOP)
-                members |= new
-            everyone = family(process.pid)
-            for member in members:
-                signalled(member, signal.SIGKILL)
+            everyone = kill_now(process.pid, whole=whole)
             process.wait()
     tasks = [line[6:].strip(" *]") for line in OUTPUT.read_text(encoding="utf-8").splitlines() if line[:6] == "TASK ["]
     return tasks[-1] if tasks else "before its first task", everyone, time.monotonic() - began
+
+
+def kill_now(pid: int, *, whole: bool) -> set[int]:
+    """Kill a playbook, whole or its own process alone; returns the processes that it had."""
+    members: set[int] = set()
+    # Stopped first, and looked at again: none of them makes another one meanwhile.
+    while new := (family(pid) if whole else {pid}) - members:
+        for member in new:
+            signalled(member, signal.SIGSTOP)
+        members |= new
+    everyone = family(pid)
+    for member in members:
+        signalled(member, signal.SIGKILL)
+    return everyone
 
 
 def signalled(pid: int, what: signal.Signals) -> None:
@@ -234,8 +258,9 @@ def judged(vps: Vps, playbook: str, before: Seen, halfway: Seen, family_of_it: s
 
     All of `not_whole`; and what the playbook does not restart was not restarted. Of each file that a bot is configured
     by there was the old or the new one, whole, at the moment of the kill; now it is what the inventory says, and what
-    the bot was started with. No file or command line holds a secret that did not hold one before, here and on the VPS.
-    No process of the killed run lives.
+    the bot was started with. After site.yml nothing of the VPS is left to change either, and Prometheus follows its
+    rules. No file or command line holds a secret that did not hold one before, here and on the VPS. No process of the
+    killed run lives.
     """
     adds = playbook == "add_bot.yml"
     bots = [*BOTS, *([NEW_BOT] if adds else [])]
@@ -244,7 +269,9 @@ def judged(vps: Vps, playbook: str, before: Seen, halfway: Seen, family_of_it: s
         wait_until("no process of the killed run lives", lambda: not any(_is_ansible(pid) for pid in family_of_it), 30)
     except AssertionError as fault:
         said.append(str(fault))
-    untouched = {"update.yml": (), "rollback.yml": ("hbot-bot2",)}.get(playbook, ("hbot-bot1", "hbot-bot2"))
+    untouched = {"update.yml": (), "site.yml": (), "rollback.yml": ("hbot-bot2",)}.get(
+        playbook, ("hbot-bot1", "hbot-bot2")
+    )
     said += [f"{name} was restarted" for name in untouched if after.containers[name] != before.containers[name]]
     said += half_written(before, halfway, after)
     said += not_in_use(after)
@@ -252,11 +279,14 @@ def judged(vps: Vps, playbook: str, before: Seen, halfway: Seen, family_of_it: s
     holders = set(after.traces["holders"]) - set(before.traces["holders"])
     said += [f"{path} holds a secret" for path in sorted(holders) if not path.startswith(kept)]
     said += on_the_controller(after.traces["secrets"])
-    check = run_playbook("site.yml", "--check", "--limit", ",".join(bots), inventory=COPY)
+    converged = [*bots, *(["vps1"] if playbook == "site.yml" else [])]
+    check = run_playbook("site.yml", "--check", "--limit", ",".join(converged), inventory=COPY)
     if check.code != 0:
         said.append(f"--check: {check.output[-300:]}")
     else:
-        said += [f"--check would change {bot}" for bot in bots if check.changed(bot) != 0]
+        said += [f"--check would change {host}" for host in converged if check.changed(host) != 0]
+    if not vps.succeeds(RULES_IN_EFFECT):
+        said.append(f"Prometheus does not follow {RULES}")
     return said
 
 
@@ -270,16 +300,18 @@ def _is_ansible(pid: int) -> bool:
 # -- the campaign
 
 
-def one(number: int, vps: Vps, lengths: dict[str, float], say: Callable[[str], None]) -> Kill:
+def one(
+    number: int, total: int, drawn: Sequence[str], vps: Vps, lengths: dict[str, float], say: Callable[[str], None]
+) -> Kill:
     """Kill one playbook, heal, look."""
-    playbook = list(PLAYBOOKS)[number % len(PLAYBOOKS)]
-    turn, turns = number // len(PLAYBOOKS), 8
-    # One moment in each eighth of its length, and the eighths in no order that the seed does not say.
-    chance = random.Random(SEED + number % len(PLAYBOOKS))  # noqa: S311 (a seeded sample, no secret)
+    playbook = drawn[number % len(drawn)]
+    turn, turns = number // len(drawn), -(-total // len(drawn))
+    # One moment in each of so many parts of its length, and the parts in no order that the seed does not say.
+    chance = record.drawn_by(SEED + number % len(drawn))
     order = chance.sample(range(turns), turns)
     within = [chance.random() for _ in range(turns)]
     share = (order[turn % turns] + within[turn % turns]) / turns
-    whole = number // len(PLAYBOOKS) % 2 == 0
+    whole = number // len(drawn) % 2 == 0
     if vps.succeeds(f"test -e /opt/hbot/compose/{NEW_BOT}.yml"):
         vps.remove_bot(NEW_BOT)
     task = ""
@@ -302,7 +334,6 @@ def one(number: int, vps: Vps, lengths: dict[str, float], say: Callable[[str], N
     faults = judged(vps, playbook, before, halfway, members) if again.code == 0 else [f"again: {again.output[-500:]}"]
     if playbook == "add_bot.yml" and again.code == 0:
         faults += gone_again(vps, COPY)
-    commit = subprocess.run(["git", "rev-parse", "--short=10", "HEAD"], cwd=ROOT, capture_output=True, text=True)
     return Kill(
         number=number,
         playbook=playbook,
@@ -311,9 +342,9 @@ def one(number: int, vps: Vps, lengths: dict[str, float], say: Callable[[str], N
         after_s=round(after_s, 1),
         task=task,
         healed_s=round(healed_s, 1),
-        fault=" | ".join(" ".join(fault.split()) for fault in faults)[:2000],
-        commit=commit.stdout.strip(),
-        at=f"{datetime.now(UTC):%F %T}",
+        fault=record.on_one_line(faults),
+        commit=record.commit(),
+        at=record.now(),
     )
 
 
@@ -321,13 +352,15 @@ def main() -> int:
     """Kill until there are so many; goes on where it was stopped. 1: something did not hold."""
     parser = argparse.ArgumentParser(description="kill ansible-playbook at random moments")
     parser.add_argument("--total", type=int, default=30)
-    parser.add_argument("--result", type=Path, default=RESULT)
+    parser.add_argument("--of", choices=list(PLAYBOOKS), help="this playbook alone")
+    parser.add_argument("--result", type=Path)
     options = parser.parse_args()
-    options.result.parent.mkdir(parents=True, exist_ok=True)
+    drawn = (options.of,) if options.of else DRAWN
+    options.result = options.result or (RESULT.with_stem(f"killed_{Path(options.of).stem}") if options.of else RESULT)
+    VAULT_PASSWORD.parent.mkdir(parents=True, exist_ok=True)
     VAULT_PASSWORD.write_text("a campaign's\n", encoding="utf-8")
     os.environ["ANSIBLE_VAULT_PASSWORD_FILE"] = str(VAULT_PASSWORD)
-    lines = options.result.read_text(encoding="utf-8").splitlines() if options.result.exists() else []
-    done = {found["number"]: found for found in map(json.loads, lines)}
+    done = {found["number"]: found for found in record.rows(options.result)}
     lengths = {
         playbook: max([guess, *(found["healed_s"] for found in done.values() if found["playbook"] == playbook)])
         for playbook, guess in PLAYBOOKS.items()
@@ -337,10 +370,8 @@ def main() -> int:
     for number in range(options.total):
         if number in done and not done[number]["fault"]:
             continue
-        found = one(number, vps, lengths, lambda text: print(text, flush=True))
-        done[number] = asdict(found)
-        with options.result.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(done[number]) + "\n")
+        found = one(number, options.total, drawn, vps, lengths, lambda text: print(text, flush=True))
+        done[number] = record.add(options.result, found)
         print(f"{number}: healed in {found.healed_s} s; {found.fault or 'all holds'}", flush=True)
     bad = [found for found in done.values() if found["fault"]]
     print(f"{len(done) - len(bad)} of {len(done)} healed")

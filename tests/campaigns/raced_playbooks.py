@@ -10,9 +10,7 @@ be reached.
 
 import argparse
 import itertools
-import json
 import os
-import random
 import re
 import shutil
 import subprocess
@@ -21,10 +19,10 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from pathlib import Path
 
+from tests.campaigns import record
 from tests.campaigns.still_whole import NEW_BOT, gone_again, not_whole, seen
 from tests.vps.machine import HANGS_S, INVENTORY, ROOT, PlaybookRun, Vps, run_playbook
 
@@ -148,7 +146,7 @@ def verdict(plays: tuple[str, str], codes: tuple[int, int], said: tuple[str, str
 
 def one(number: int, vps: Vps, say: Callable[[str], None]) -> Race:
     """Race two playbooks, and look what is left."""
-    chance = random.Random(SEED + number)  # noqa: S311 (a seeded sample, no secret)
+    chance = record.drawn_by(SEED + number)
     weights = [1 / (PLAYS[first].takes_s + PLAYS[second].takes_s) ** 2 for first, second in PAIRS]
     drawn = list(chance.choices(PAIRS, weights)[0])
     chance.shuffle(drawn)
@@ -173,7 +171,6 @@ def one(number: int, vps: Vps, say: Callable[[str], None]) -> Race:
         faults += gone_again(vps, COPY)
     waited = any(_WAITED.search(" ".join(words.split())) for words in said)
     say(f"{number}: codes {codes}, {took[0]:.0f} and {took[1]:.0f} s{', one waited' if waited else ''}")
-    commit = subprocess.run(["git", "rev-parse", "--short=10", "HEAD"], cwd=ROOT, capture_output=True, text=True)
     return Race(
         number=number,
         plays=plays,
@@ -182,9 +179,9 @@ def one(number: int, vps: Vps, say: Callable[[str], None]) -> Race:
         took_s=(round(took[0], 1), round(took[1], 1)),
         waited=waited,
         refused=refused,
-        fault=" | ".join(" ".join(fault.split()) for fault in faults)[:2000],
-        commit=commit.stdout.strip(),
-        at=f"{datetime.now(UTC):%F %T}",
+        fault=record.on_one_line(faults),
+        commit=record.commit(),
+        at=record.now(),
     )
 
 
@@ -194,17 +191,13 @@ def main() -> int:
     parser.add_argument("--total", type=int, default=100)
     parser.add_argument("--result", type=Path, default=RESULT)
     options = parser.parse_args()
-    options.result.parent.mkdir(parents=True, exist_ok=True)
-    lines = options.result.read_text(encoding="utf-8").splitlines() if options.result.exists() else []
-    done = {found["number"]: found for found in map(json.loads, lines)}
+    done = {found["number"]: found for found in record.rows(options.result)}
     vps = Vps()
     vps.run("/opt/hbot/scripts/backup.sh bot1")  # what a rollback goes back to
     for number in range(options.total):
         if number in done and not done[number]["fault"]:
             continue
-        done[number] = asdict(one(number, vps, lambda text: print(text, flush=True)))
-        with options.result.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(done[number]) + "\n")
+        done[number] = record.add(options.result, one(number, vps, lambda text: print(text, flush=True)))
         print(f"{number}: {done[number]['fault'] or 'all holds'}", flush=True)
     held = sum(not found["fault"] for found in done.values())
     print(f"{held} of {len(done)} held, {sum(bool(found['refused']) for found in done.values())} by a refusal")
