@@ -7,8 +7,10 @@ import os
 import re
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +36,15 @@ STANDS_IN = {
 }
 """Variables for an inventory that is not the demo's."""
 
+TODAY = datetime.now(tz=UTC).toordinal()
+
 HANGS_S = 2700
 """No command takes so long, on the slowest of machines: one that has not ended by then will not end."""
+
+
+def of_the_day[Case](cases: Sequence[Case]) -> list[Case]:
+    """One of the cases, another each day; all of them when `HBOT_FAULTS` is `all`, as `make faults` has it."""
+    return list(cases) if os.environ.get("HBOT_FAULTS") == "all" else [cases[TODAY % len(cases)]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +112,17 @@ def wait_until(what: str, condition: Callable[[], bool], timeout_s: float, poll_
         time.sleep(poll_s)
 
 
+def processes(bot: str) -> str:
+    """Words of a shell on the VPS for all that a bot runs; the first, Docker's own init, would stop alone."""
+    return f"$(docker top hbot-{bot} -o pid | tail -n +2)"
+
+
+def cable(bot: str) -> str:
+    """Words of a shell on the VPS for its end of a bot's network cable."""
+    number = f"$(docker exec hbot-{bot} cat /sys/class/net/eth0/iflink)"
+    return f'$(ip -o link | sed -n "s/^{number}: \\([^@:]*\\).*/\\1/p")'
+
+
 class Vps:
     """The VPS as its operator sees it: over SSH, with sudo."""
 
@@ -149,6 +169,10 @@ class Vps:
         found = [line.split() for line in self.run(f"docker ps -q | xargs -r docker inspect -f '{shown}'").splitlines()]
         return {name.removeprefix("/"): (one, at) for name, one, at, running in found if running == "true"}
 
+    def others(self, bot: str) -> dict[str, tuple[str, str]]:
+        """The same of every running container but those of one bot."""
+        return {name: at for name, at in self.containers().items() if bot not in name}
+
     def until_bots_are_well(self, timeout_s: float) -> None:
         """Wait for bot1 and bot2 to be healthy."""
         containers = ("hbot-bot1", "hbot-bot2")
@@ -169,6 +193,29 @@ class Vps:
         text = self.run(f"cat /opt/hbot/data/{bot}/logs/epp_v24/{bot}_{variant}/fills.csv")
         return list(csv.DictReader(io.StringIO(text)))
 
+    def has_booked_all(self, bot: str) -> bool:
+        """Whether the fills.csv of a bot of variant a is its exchange's: no fill missing, none twice."""
+        made = sorted(str(fill["tradeId"]) for fill in self.exchange(bot, "fills"))
+        return made == sorted(row["trade_id"] for row in self.fills_book(bot))
+
+    def backed_up(self, bot: str) -> str:
+        """Take a snapshot of a bot and return its name."""
+        said = self.run(f"/opt/hbot/scripts/backup.sh {bot}")
+        return next(line.split(":")[0] for line in said.splitlines() if line.startswith(f"{bot}_"))
+
+    @contextmanager
+    def on_a_file_system_of_its_own(self, directory: str, size: str) -> Iterator[str]:
+        """Have a directory on a file system in memory meanwhile, whose limits can be set; gives what to remount."""
+        place = "/opt/small"
+        self.run(
+            f"mkdir -p {place} && mount -t tmpfs -o size={size} none {place} && cp -a {directory}/. {place}/ && "
+            f"mount --bind {place} {directory}"
+        )
+        try:
+            yield place
+        finally:
+            self.run(f"umount {directory} && umount {place} && rmdir {place}")
+
     def remove_bot(self, bot: str) -> None:
         """Take a bot that a test added off the VPS again."""
         compose = f"docker compose -p hbot -f /opt/hbot/compose/{bot}.yml --profile '*'"
@@ -179,5 +226,5 @@ class Vps:
         self.run(
             f"rm -rf /opt/hbot/compose/{bot}.yml /opt/hbot/data/{bot} /opt/hbot/env/{bot} /opt/hbot/env/{bot}-exchange"
         )
-        run = run_playbook("site.yml", "--limit", "bot2")  # takes it out of the compose file for hands
+        run = run_playbook("site.yml", "--limit", "vps1")  # takes it out of the compose file for hands
         assert run.code == 0, run.output

@@ -24,15 +24,12 @@ import pytest
 
 from embedded_vps import layout, small_disk
 from tests.vps import services
-from tests.vps.machine import INVENTORY, ROOT, Vps, run_playbook, wait_until
+from tests.vps.machine import INVENTORY, ROOT, Vps, cable, processes, run_playbook, wait_until
 from tests.vps.services import Mailbox, Services
 
 BOT1 = "/opt/hbot/data/bot1"
 LOG = f"{BOT1}/logs/logs_v2_epp_v2_4_bot_a.log"
 REPOSITORY = "/opt/hbot/backups/repository"
-
-PROCESSES = "$(docker top hbot-bot2 -o pid | tail -n +2)"
-"""Of bot2: the first is Docker's own init, whose stop alone would stop nobody."""
 BACKUP = "/opt/hbot/scripts/backup.sh bot2"
 
 SILENT_LOG_S, STALE_ORDER_S, BACKUP_AGE_S = 60, 240, 300
@@ -157,13 +154,6 @@ def fill_small_disk(vps: Vps, _receiver: Receiver) -> None:
     vps.run(f"! dd if=/dev/zero of={small_disk.MOUNT_POINT}/full bs=1M 2>/dev/null")
 
 
-def cable(state: str) -> Callable[[Vps, Receiver], object]:
-    """Plug bot2's network cable in or out, at the VPS's end of it."""
-    number = "$(docker exec hbot-bot2 cat /sys/class/net/eth0/iflink)"
-    name = f'$(ip -o link | sed -n "s/^{number}: \\([^@:]*\\).*/\\1/p")'
-    return on_vps(f"ip link set {name} {state}")
-
-
 QUICK = {
     "a container is killed": Fault(
         (
@@ -219,8 +209,8 @@ SLOW = {
                 MINUTE_ROW_S + 40 + FACTS_S + DELIVERY_S + CHANGES_S,
             ),
         ),
-        on_vps(f"kill -STOP {PROCESSES}"),
-        on_vps(f"kill -CONT {PROCESSES}"),
+        on_vps(f"kill -STOP {processes('bot2')}"),
+        on_vps(f"kill -CONT {processes('bot2')}"),
     ),
     "a small disk is filled": Fault(
         (Promise("DiskAlmostFull", {"mountpoint": small_disk.MOUNT_POINT}, 300 + DELIVERY_S, DELIVERY_S + CHANGES_S),),
@@ -264,8 +254,8 @@ LONG = {
     # Three minutes without a byte, for two more.
     "a bot's network is cut": Fault(
         (Promise("BotNoNetwork", {"bot": "bot2"}, 180 + 15 + 120 + DELIVERY_S, DELIVERY_S + CHANGES_S),),
-        cable("down"),
-        cable("up"),
+        on_vps(f"ip link set {cable('bot2')} down"),
+        on_vps(f"ip link set {cable('bot2')} up"),
     ),
     "a backup is skipped": Fault(
         (
@@ -301,7 +291,42 @@ EXPORTER = {
         on_vps("systemctl start hbot-bot-exporter"),
     ),
 }
-ROUNDS = {"quick": QUICK, "slow": SLOW, "long": LONG, "hard stop": STOP, "without the exporter": EXPORTER}
+CRASHES = 5
+"""Restarts in a quarter of an hour; above three they are a loop. Docker waits longer before each."""
+GONE_FROM_WINDOW_S = 15 * 60
+
+
+def told_for_a_while(alert: str, bot: str) -> Promise:
+    """An alert on what happened in the last quarter of an hour: its end comes when that is over."""
+    ends_within_s = GONE_FROM_WINDOW_S + FACTS_S + DELIVERY_S + CHANGES_S
+    return Promise(alert, {"bot": bot, "name": f"hbot-{bot}"}, FACTS_S + DELIVERY_S, ends_within_s)
+
+
+KILLED = {
+    # The process that takes too much is the one that the kernel kills, or the bot: either is told.
+    "a container wants more memory than it may have": Fault(
+        (told_for_a_while("ContainerOomKilled", "bot2"),),
+        on_vps("! docker exec hbot-bot2 python -c 'bytearray(3 << 30)'"),
+        on_vps("true"),
+    ),
+    "a container crashes again and again": Fault(
+        (told_for_a_while("ContainerRestartLoop", "bot1"),),
+        on_vps(
+            f"for n in $(seq {CRASHES}); do "
+            "until p=$(docker inspect -f '{{.State.Pid}}' hbot-bot1) && [ $p != 0 ]; do sleep 1; done; "
+            "kill -9 $p; sleep 10; done"
+        ),
+        on_vps("true"),
+    ),
+}
+ROUNDS = {
+    "quick": QUICK,
+    "slow": SLOW,
+    "long": LONG,
+    "killed": KILLED,
+    "hard stop": STOP,
+    "without the exporter": EXPORTER,
+}
 WANTED = os.environ.get("HBOT_ALERT_FAULTS", "quick")
 CAUSED = list(ROUNDS) if WANTED == "all" else [WANTED]
 

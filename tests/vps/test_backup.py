@@ -42,6 +42,7 @@ def saved(vps: Vps) -> Iterator[None]:
     vps.run(f"rm -rf /opt/saved && cp -a {BACKUPS} /opt/saved")
     yield
     vps.run(f"find {BACKUPS} -mindepth 1 -delete && cp -a /opt/saved/. {BACKUPS}/ && rm -rf /opt/saved")
+    vps.run(f"test ! -e /opt/settings || mv /opt/settings {SETTINGS}")
     vps.run("test ! -e /opt/key || mv /opt/key /opt/hbot/env/backup/password")
     vps.run(f"{BACKUP} bot2")
 
@@ -134,11 +135,7 @@ def test_damage_is_noticed_by_the_run_and_nothing_is_dropped(vps: Vps, harm: str
 @pytest.mark.usefixtures("saved")
 def test_a_full_disk_is_refused_and_the_backups_from_before_are_intact(vps: Vps) -> None:
     size = int(vps.run(f"du -sk {BACKUPS}").split()[0])
-    vps.run(
-        f"mkdir -p /opt/small && mount -t tmpfs -o size={size + 1500}k none /opt/small && "
-        f"cp -a {BACKUPS}/. /opt/small/ && mount --bind /opt/small {BACKUPS}"
-    )
-    try:
+    with vps.on_a_file_system_of_its_own(BACKUPS, f"{size + 1500}k") as small:
         before = snapshots(vps)
         run = vps.host.run(f"{BACKUP} bot2")
         assert run.rc == 1
@@ -146,20 +143,17 @@ def test_a_full_disk_is_refused_and_the_backups_from_before_are_intact(vps: Vps)
         assert metric(vps, "last_attempt_succeeded", set="bot2", repository="local") == 0
         # Even when the space is gone only while it writes: restic publishes a snapshot last.
         vps.run(f'cp {SETTINGS} /opt/settings && sed -i \'s/"reserve_mb": [0-9]*/"reserve_mb": 0/\' {SETTINGS}')
-        vps.run("mount -o remount,size=100% /opt/small")
+        vps.run(f"mount -o remount,size=100% {small}")
         taken = f"[ -e {BACKUPS}/.stage/manifest.json ]"
         # Again and again: what is written between the look at its size and the change of it makes the kernel refuse.
-        full = f"mount -o remount,size=$(du -sk {BACKUPS} | cut -f1)k /opt/small"
+        full = f"mount -o remount,size=$(du -sk {BACKUPS} | cut -f1)k {small}"
         fill = f"n=0; until {taken} && {full} || [ $((n += 1)) -gt 6000 ]; do sleep 0.01; done"
         run = vps.host.run(f"({fill}) & {BACKUP} bot2; code=$?; wait; exit $code")
         assert run.rc == 1
         assert re.search("did not take the backup|No space left", run.stderr)
-        vps.run("mount -o remount,size=100% /opt/small")
+        vps.run(f"mount -o remount,size=100% {small}")
         assert snapshots(vps) == before
         vps.run(f"restic -q -r {BACKUPS}/repository --password-file /opt/hbot/env/backup/password check --read-data")
-    finally:
-        vps.run(f"umount {BACKUPS} && umount /opt/small && rmdir /opt/small")
-        vps.run(f"test ! -e /opt/settings || mv /opt/settings {SETTINGS}")
 
 
 @pytest.mark.usefixtures("saved")
@@ -174,22 +168,16 @@ def test_a_full_disk_is_refused_and_the_backups_from_before_are_intact(vps: Vps)
 def test_a_place_that_takes_no_file_is_refused_and_the_backups_from_before_are_intact(
     vps: Vps, limit: str, lift: str, said: str
 ) -> None:
-    vps.run(
-        f"mkdir -p /opt/small && mount -t tmpfs -o size=2g none /opt/small && cp -a {BACKUPS}/. /opt/small/ && "
-        f"mount --bind /opt/small {BACKUPS}"
-    )
-    try:
+    with vps.on_a_file_system_of_its_own(BACKUPS, "2g") as small:
         before, containers = snapshots(vps), vps.containers()
-        inodes = int(vps.run("find /opt/small | wc -l")) + 4
-        vps.run(f"mount -o {limit.format(inodes=inodes)} /opt/small")
+        inodes = int(vps.run(f"find {small} | wc -l")) + 4
+        vps.run(f"mount -o {limit.format(inodes=inodes)} {small}")
         run = vps.host.run(f"{BACKUP} bot2")
         assert run.rc == 1
         assert re.search(said, run.stderr), run.stderr
         assert metric(vps, "last_attempt_succeeded", set="bot2", repository="local") == 0
-        vps.run(f"mount -o {lift} /opt/small")
+        vps.run(f"mount -o {lift} {small}")
         assert snapshots(vps) == before
         assert vps.containers() == containers
         vps.run(f"restic -q -r {BACKUPS}/repository --password-file /opt/hbot/env/backup/password check --read-data")
         vps.run(f"{BACKUP} bot2")
-    finally:
-        vps.run(f"umount {BACKUPS} && umount /opt/small && rmdir /opt/small")

@@ -87,3 +87,16 @@ def test_a_ban_can_be_lifted_by_hand(vps: Vps) -> None:
     wait_until("the third host is shut out", lambda: not third_is_let_in(VPS_ADDRESS), timeout_s=30, poll_s=1)
     vps.run(f"fail2ban-client set sshd unbanip {THIRD[VPS_ADDRESS]}")
     assert third_is_let_in(VPS_ADDRESS)
+
+
+JAIL = "/etc/fail2ban/jail.d/zz-hbot.local"
+
+
+def test_fail2ban_does_not_start_before_it_knows_its_operator(vps: Vps) -> None:
+    """As after a loss of power in a first run, between fail2ban's installation and its jail."""
+    vps.run(f"mv {JAIL} {JAIL}.away && systemctl restart fail2ban")
+    try:
+        assert not vps.succeeds("systemctl is-active fail2ban")
+    finally:
+        vps.run(f"mv {JAIL}.away {JAIL} && systemctl restart fail2ban")
+    assert vps.succeeds("systemctl is-active fail2ban")

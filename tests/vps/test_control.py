@@ -2,23 +2,13 @@
 
 import csv
 import io
-import shlex
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from tests.vps.machine import PlaybookRun, Vps, run_playbook, wait_until
-
-HOLDER = """\
-import glob, sys, time
-sys.path[:0] = glob.glob("/opt/hbot/host_backup/*/")
-from host_backup.host_lock import held_by_this_process
-with held_by_this_process("a proof", 600, print):
-    time.sleep(600)
-"""
-HOLDER_UNIT = "hbot-proof-holder"
 
 
 def control(action: str, *words: str, bot: str = "bot1") -> PlaybookRun:
@@ -73,17 +63,8 @@ def test_a_stopped_bot_is_started_and_restarted(vps: Vps) -> None:
     wait_until("the bot is healthy", lambda: vps.health("hbot-bot1") == "healthy", timeout_s=300)
 
 
-@pytest.fixture
-def held(vps: Vps) -> Iterator[None]:
-    """Another run holds the VPS."""
-    vps.run(f"systemd-run --quiet --collect --unit={HOLDER_UNIT} python3 -c {shlex.quote(HOLDER)}")
-    wait_until("the VPS is held", lambda: vps.succeeds("grep -q 'a proof' /run/hbot/lock.json"), timeout_s=30)
-    yield
-    vps.run(f"systemctl stop {HOLDER_UNIT} 2>/dev/null || true")
-
-
-@pytest.mark.usefixtures("quoting", "held")
-def test_what_starts_a_bot_waits_for_another_run_and_a_pause_does_not(vps: Vps) -> None:
+@pytest.mark.usefixtures("quoting")
+def test_what_starts_a_bot_waits_for_another_run_and_a_pause_does_not(vps: Vps, held: Callable[[], object]) -> None:
     before = vps.container("hbot-bot1")
     assert control("pause").code == 0
     assert control("resume").code == 0
@@ -96,7 +77,7 @@ def test_what_starts_a_bot_waits_for_another_run_and_a_pause_does_not(vps: Vps) 
         restarted = pool.submit(control, "restart", "-e", "force=true")
         time.sleep(20)
         assert vps.container("hbot-bot1") == before
-        vps.run(f"systemctl stop {HOLDER_UNIT}")
+        held()
         assert restarted.result().code == 0, restarted.result().output
     assert vps.container("hbot-bot1") != before
     assert not vps.succeeds("test -e /run/hbot/lock.json")

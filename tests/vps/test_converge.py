@@ -55,6 +55,25 @@ def test_bot1_is_operable_while_bot2s_fragment_is_broken(vps: Vps, broken_bot2: 
     assert vps.health("hbot-bot1") == "healthy"
 
 
+@pytest.fixture
+def taken_books(vps: Vps) -> Iterator[None]:
+    """Somebody else has the books of bot2's exchange, which is gone; it is there again afterwards."""
+    lock = "/opt/hbot/data/bot2/exchange/state/lock"
+    vps.run("docker rm -f hbot-bot2-exchange")
+    vps.run(f"systemd-run --quiet --collect --unit=taken-books flock {lock} sleep 600")
+    yield
+    vps.run("systemctl stop taken-books.service")
+    assert run_playbook("site.yml", "--limit", "bot2").code == 0
+
+
+@pytest.mark.usefixtures("taken_books")
+def test_a_bot_whose_exchange_cannot_start_fails_with_the_exchanges_own_words(vps: Vps) -> None:
+    run = run_playbook("site.yml", "--limit", "bot2")
+    assert run.code != 0
+    assert "is in use by another paper exchange" in run.output
+    assert vps.health("hbot-bot1") == "healthy"
+
+
 def test_an_unknown_inventory_is_refused(tmp_path: Path) -> None:
     run = run_playbook("site.yml", inventory=tmp_path / "nowhere")
     assert run.code != 0

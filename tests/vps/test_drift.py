@@ -37,7 +37,9 @@ DRIFTS = {
         " && iptables -C DOCKER-USER -j DROP && ip6tables -S INPUT | grep -q -- '-P INPUT DROP'",
     ),
     "sshd's drop-in is edited": Drift(
-        "sed -i 's/^X11Forwarding no/X11Forwarding yes/' /etc/ssh/sshd_config.d/00-hbot.conf && systemctl reload ssh",
+        "sed -i 's/^X11Forwarding no/X11Forwarding yes/' /etc/ssh/sshd_config.d/00-hbot.conf && systemctl reload ssh"
+        # It starts itself anew, and refuses meanwhile whoever comes next.
+        " && sleep 2 && until ss -Hltn 'sport = :22' | grep -q .; do sleep 0.1; done",
         "sshd -T | grep -q '^x11forwarding no'",
     ),
     "a compose fragment is edited and applied": Drift(
@@ -65,6 +67,18 @@ DRIFTS = {
     "another timer is stopped and disabled": Drift(
         "systemctl disable --now hbot-facts.timer",
         "systemctl is-active -q hbot-facts.timer && systemctl is-enabled -q hbot-facts.timer",
+    ),
+    "what carries the alerts is stopped": Drift(
+        "systemctl stop hbot-alert-webhook.service", "systemctl is-active -q hbot-alert-webhook.service"
+    ),
+    "a program runs since before its unit was written": Drift(
+        "touch /etc/systemd/system/hbot-bot-exporter.service",
+        "test $(stat -c %Y /etc/systemd/system/hbot-bot-exporter.service)"
+        ' -le $(date +%s -d "$(systemctl show --value -p ActiveEnterTimestamp hbot-bot-exporter.service)")',
+    ),
+    "a bot's latch is looked out for no more": Drift(
+        "systemctl disable --now hbot-latch@bot1.path",
+        "systemctl is-active -q hbot-latch@bot1.path && systemctl is-enabled -q hbot-latch@bot1.path",
     ),
     "a secret can be read by everybody": Drift(
         "chmod 0644 /opt/hbot/env/bot1/password", "stat -c %a /opt/hbot/env/bot1/password | grep -qx 600"

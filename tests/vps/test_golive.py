@@ -1,7 +1,9 @@
 """The road to live on a VPS: what is refused, with its reason, and that nothing is touched then."""
 
 import json
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -31,8 +33,8 @@ def set_bot1(inventory: Path, **variables: object) -> None:
     vault.write_text(yaml.safe_dump(SECRETS))
 
 
-def held(vps: Vps) -> str:
-    """Everything of bot1 that a converge writes, and when; not since when its key is known, which the gate notes."""
+def written(vps: Vps) -> str:
+    """What a converge writes of bot1, and when; not since when its key is known, which the gate notes."""
     places = "/opt/hbot/env/bot1 /opt/hbot/compose /opt/hbot/data/bot1/conf /opt/hbot/watchdog/config/bot1"
     return vps.run(f"find {places} -type f ! -name api_key.json -printf '%p %T@ %s\\n' | sort")
 
@@ -40,10 +42,10 @@ def held(vps: Vps) -> str:
 @pytest.fixture
 def untouched(vps: Vps) -> Iterator[None]:
     """After the test everything of bot1 is as it was, and the same containers run."""
-    files, containers = held(vps), vps.containers()
+    files, containers = written(vps), vps.containers()
     yield
     vps.run("rm -f /opt/hbot/env/bot1/api_key.json")
-    assert held(vps) == files
+    assert written(vps) == files
     assert vps.containers() == containers
 
 
@@ -71,6 +73,21 @@ def test_a_key_that_is_none_of_bitgets_does_not_go_live(vps: Vps, inventory_copy
         yaml.safe_load((inventory_copy / "bots/bot1.yml").read_text())["bots"]["hosts"]["bot1"]["bot_mode"] == "paper"
     )
     assert not vps.succeeds("test -e /opt/hbot/env/bot1/golive.json")
+
+
+@pytest.mark.usefixtures("untouched")
+def test_it_waits_for_another_run_on_the_vps(held: Callable[[], object], inventory_copy: Path) -> None:
+    set_bot1(inventory_copy, golive_gate_max_notional_quote=300)
+    with ThreadPoolExecutor() as pool:
+        asked = pool.submit(
+            run_playbook, "golive.yml", "-e", "bot=bot1", "-e", "confirm=bot1", inventory=inventory_copy
+        )
+        time.sleep(20)
+        assert not asked.done()
+        held()
+        run = asked.result()
+    assert "waiting for a proof of this VPS" in words(run)
+    assert "bot1 does not go live:" in words(run), "in its turn it was judged"
 
 
 @pytest.mark.usefixtures("untouched")

@@ -167,3 +167,30 @@ def test_an_unset_password_refuses_to_converge(inventory_copy: Path) -> None:
     assert run.code != 0
     assert "monitoring_grafana_password: Grafana on vps1 would have no password" in run.output
     assert "nothing was changed" in run.output
+
+
+def test_a_write_ahead_log_that_is_damaged_is_repaired_by_the_start(vps: Vps) -> None:
+    wal = "/opt/hbot/monitoring/data/prometheus/wal"
+    counted = "hbot_bot_snapshot_timestamp_seconds"
+    vps.run("docker stop hbot-prometheus")
+    vps.run(f"dd if=/dev/urandom of=$(ls {wal}/0* | tail -1) bs=1k seek=8 count=64 conv=notrunc 2>&1")
+    vps.run("docker start hbot-prometheus")
+    wait_until("Prometheus is ready", lambda: "Ready" in vps.fetch("http://127.0.0.1:9090/-/ready"), 120)
+    wait_until("it has a sample of now", lambda: bool(ask_all(vps, [counted])[counted]), DATA_WITHIN_S)
+
+
+def test_a_broken_rule_is_refused_and_prometheus_stays_on_the_old_ones(vps: Vps) -> None:
+    file = "/opt/hbot/monitoring/prometheus/rules/containers.yml"
+    reloaded, rules = "prometheus_config_last_reload_successful", "sum(prometheus_rule_group_rules)"
+
+    def value(query: str) -> str:
+        return str(ask_all(vps, [query])[query][0]["value"][1])
+
+    known, sound = value(rules), vps.run(f"sha256sum {file}")
+    vps.run(f"echo 'groups: [' >> {file} && docker exec hbot-prometheus sh -c 'kill -HUP 1'")
+    wait_until("it tells that it refused", lambda: value(reloaded) == "0", 60)
+    assert value(rules) == known
+    run = run_playbook("site.yml", "--limit", "vps1")
+    assert run.code == 0, run.output
+    assert vps.run(f"sha256sum {file}") == sound
+    wait_until("it reads its configuration again", lambda: value(reloaded) == "1", 60)

@@ -8,7 +8,7 @@ BOOK = "logs/epp_v24/bot2_d/minute.csv"
 
 
 def test_it_is_put_away_whole_and_brought_back_from_the_backup(vps: Vps, inventory_copy: Path) -> None:
-    others = {name: at for name, at in vps.containers().items() if "bot2" not in name}
+    others = vps.others("bot2")
     refused = run_playbook("remove_bot.yml", "-e", "bot=bot2", inventory=inventory_copy)
     assert refused.code != 0
     assert "Nothing was done." in refused.output
@@ -29,5 +29,5 @@ def test_it_is_put_away_whole_and_brought_back_from_the_backup(vps: Vps, invento
     assert vps.run(f"cat /opt/hbot/data/bot2/{BOOK}").startswith(rows)
     log = "cat /opt/hbot/data/bot2/logs/logs_*.log"
     wait_until("it has reconciled", lambda: vps.succeeds(f"{log} | grep -i 'restored from bot2_'"), timeout_s=300)
-    assert {name: at for name, at in vps.containers().items() if "bot2" not in name} == others
+    assert vps.others("bot2") == others
     vps.run("rm -rf /opt/hbot/retired")

@@ -1,18 +1,16 @@
 """An update ends with every bot well: on its new version, or on what it was, whole, and then the roll stops.
 
-`HBOT_UPDATE_IMAGES=all` (`make updates`) tries every bad image; otherwise one is tried, another each day.
+`HBOT_FAULTS=all` (`make updates`) tries every bad image; otherwise one is tried, another each day.
 """
 
-import os
 import re
 import shlex
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from tests.vps.machine import PlaybookRun, Vps, run_playbook
+from tests.vps.machine import PlaybookRun, Vps, of_the_day, run_playbook
 
 IMAGE = "hummingbot/hummingbot:version-2.16.0"
 HBOT = "/opt/conda/envs/hummingbot/bin/hbot"
@@ -60,8 +58,6 @@ IMAGES = {
     ),
     "does not exist": ("", "docker pull"),
 }
-TODAY = datetime.now(tz=UTC).toordinal()
-TRIED = list(IMAGES) if os.environ.get("HBOT_UPDATE_IMAGES") == "all" else [list(IMAGES)[TODAY % len(IMAGES)]]
 
 
 def bad_image(vps: Vps, kind: str) -> str:
@@ -100,10 +96,10 @@ def as_before(vps: Vps) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("as_before")
-@pytest.mark.parametrize("kind", TRIED, ids=lambda kind: kind.replace(" ", "-"))
+@pytest.mark.parametrize("kind", of_the_day(list(IMAGES)), ids=lambda kind: kind.replace(" ", "-"))
 def test_a_bot_that_does_not_get_well_is_what_it_was(vps: Vps, inventory_copy: Path, kind: str) -> None:
     image = bad_image(vps, kind)
-    others = {name: at for name, at in vps.containers().items() if "bot2" not in name}
+    others = vps.others("bot2")
     image_id = vps.run("docker inspect -f '{{.Image}}' hbot-bot2")
     conf = vps.run(f"cd {DATA}/conf && sha256sum controllers/* scripts/* connectors/* .password_verification")
     held = database(vps)
@@ -121,7 +117,7 @@ def test_a_bot_that_does_not_get_well_is_what_it_was(vps: Vps, inventory_copy: P
     assert vps.run(f"cd {DATA}/conf && sha256sum controllers/* scripts/* connectors/* .password_verification") == conf
     assert "only: a newer" not in vps.run(f"cat {DATA}/conf/conf_client.yml")
     assert database(vps) == held
-    assert {name: at for name, at in vps.containers().items() if "bot2" not in name} == others
+    assert vps.others("bot2") == others
     assert vps.run("ls /opt/hbot/backups/.change") in ("bot2.lock\n", "bot1.lock\nbot2.lock\n")
 
 
@@ -136,7 +132,7 @@ def test_the_plan_is_shown_and_nothing_done(vps: Vps, inventory_copy: Path) -> N
 @pytest.mark.usefixtures("as_before")
 def test_a_good_image_is_gated_and_reported_and_a_second_run_stops_nothing(vps: Vps, inventory_copy: Path) -> None:
     vps.run(f"docker tag {IMAGE} hummingbot/hummingbot:bad-good")
-    others = {name: at for name, at in vps.containers().items() if "bot2" not in name}
+    others = vps.others("bot2")
     run = update(inventory_copy, "hummingbot/hummingbot:bad-good")
     assert run.code == 0, run.output
     assert "s without a healthy bot" in run.output

@@ -1,6 +1,6 @@
 """A machine is upgraded and booted anew: no order is open meanwhile, and every bot comes back with its fills.
 
-`HBOT_UPGRADES_THAT_BREAK=all` (`make updates`) also breaks the upgrade in its middle.
+`HBOT_FAULTS=all` (`make updates`) also breaks the upgrade in its middle.
 """
 
 import os
@@ -65,7 +65,7 @@ def whole_again(vps: Vps) -> Iterator[None]:
     vps.until_bots_are_well(300)
 
 
-@pytest.mark.skipif(os.environ.get("HBOT_UPGRADES_THAT_BREAK") != "all", reason="minutes: make updates")
+@pytest.mark.skipif(os.environ.get("HBOT_FAULTS") != "all", reason="minutes: make updates")
 @pytest.mark.usefixtures("whole_again")
 @pytest.mark.parametrize(
     ("postinst", "runs"),
