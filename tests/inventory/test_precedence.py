@@ -98,11 +98,15 @@ def test_a_cut_line_is_noticed_whatever_ansibles_own_configuration_says(tmp_path
 
 
 @pytest.mark.parametrize("host", ["vps1", "bot1"])
-def test_an_operators_own_words_for_ssh_win_for_a_vps_and_its_bots(tmp_path: Path, host: str) -> None:
-    inventory = write_inventory(tmp_path, zz={"all": {"vars": {"ansible_ssh_extra_args": "-o ProxyJump=gate"}}})
-    show = "msg={{ ansible_ssh_extra_args }}"
+@pytest.mark.parametrize("group", ["all", "vps"])
+@pytest.mark.parametrize(("name", "words"), [("ansible_ssh_extra_args", "-o ProxyJump=gate"), ("ansible_user", "me")])
+def test_an_operators_own_words_for_the_way_to_a_vps_win_for_its_bots_too(
+    tmp_path: Path, host: str, group: str, name: str, words: str
+) -> None:
+    inventory = write_inventory(tmp_path, zz={group: {"vars": {name: words}}})
+    show = f"msg={{{{ {name} }}}}"
     run = command("ansible", "-i", str(inventory), host, "-m", "ansible.builtin.debug", "-a", show)
-    assert "msg: -o ProxyJump=gate" in run.output
+    assert f"msg: {words}" in run.output
 
 
 def test_a_vps_without_an_address_is_reached_by_its_name(tmp_path: Path) -> None:
