@@ -46,7 +46,13 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
         through: dict[str, str] = {}
         for host in hosts:
             through.setdefault(inventory.bots[host].value("bot_vps") if host in inventory.bots else host, host)
-        return {**result, "changed": False, "through": through, "homes": homes(self._templar, variables)}
+        return {
+            **result,
+            "changed": False,
+            "through": through,
+            "homes": homes(self._templar, variables),
+            "bots": sorted(inventory.bots),
+        }
 
 
 def _own_files(bot: Host, sources: Sequence[str]) -> Iterator[Problem]:

@@ -35,6 +35,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
         _, arguments = self.validate_argument_spec(
             {
                 "homes": {"type": "dict", "required": True},
+                "bots": {"type": "list", "elements": "str", "required": True},
                 "gate": {"type": "bool", "default": True},
                 "moving": {"type": "str", "default": ""},
             }
@@ -58,7 +59,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
             clock_offset_s=found["clock_s"] - (before + after) / 2,
             clock_uncertainty_s=(after - before) / 2,
         )
-        converged = [bot for bot in bots if bot.name in variables["ansible_play_hosts_all"]]
+        converged = [bot for bot in bots if bot.name in arguments["bots"]]
         problems = [
             *check_vps(vps, bots, survey),
             *check_elsewhere(name, inventory.bots.values(), survey, arguments["moving"]),

@@ -35,7 +35,11 @@ from typing import TYPE_CHECKING, Any
 from ansible.errors import AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin
 from ansible.utils.display import Display
-from ansible_collections.hbot.infra.plugins.module_utils.inventory_files import NO_PASSWORD, undecryptable
+from ansible_collections.hbot.infra.plugins.module_utils.inventory_files import (
+    NO_PASSWORD,
+    host_definitions,
+    undecryptable,
+)
 
 if TYPE_CHECKING:
     from ansible.inventory.data import InventoryData
@@ -66,6 +70,7 @@ class InventoryModule(BaseInventoryPlugin):  # type: ignore[misc]  # ansible-cor
         # Ansible stops at the first encrypted file it cannot open, and names neither the file nor the remedy.
         for file, fault in undecryptable(loader, [str(Path(path).parent)]).items():
             Display().warning(f"{file}: {fault}. Fix: {NO_PASSWORD}.")
+        host_definitions(loader, [str(Path(path).parent)])  # read once here, and not in each process that asks
         for group in GROUPS:
             inventory.add_group(group)
             for name, value in self._base(loader, group).items():

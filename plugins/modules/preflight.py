@@ -38,4 +38,10 @@ homes:
   type: dict
   returned: success
   sample: {bot3: vps1}
+bots:
+  description: The bots of this play.
+  type: list
+  elements: str
+  returned: success
+  sample: [bot3]
 """

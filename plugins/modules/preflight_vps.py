@@ -24,6 +24,11 @@ options:
     description: By bot of the whole inventory, the VPS that it is to be on, as M(hbot.infra.preflight) returns it.
     type: dict
     required: true
+  bots:
+    description: The bots that this run is for, of which live ones are compared with their marks.
+    type: list
+    elements: str
+    required: true
   gate:
     description: Whether to compare live bots with the marks of the go-live gate.
     type: bool
@@ -44,6 +49,7 @@ EXAMPLES = r"""
 - name: The VPS can hold its bots
   hbot.infra.preflight_vps:
     homes: "{{ preflight_inventory.homes }}"
+    bots: "{{ preflight_inventory.bots }}"
 """
 
 RETURN = r"""
