@@ -352,6 +352,7 @@ def main() -> int:
     """Kill until there are so many; goes on where it was stopped. 1: something did not hold."""
     parser = argparse.ArgumentParser(description="kill ansible-playbook at random moments")
     parser.add_argument("--total", type=int, default=30)
+    parser.add_argument("--begin-at", type=int, default=0, metavar="KILL", help="those before were on another machine")
     parser.add_argument("--of", choices=list(PLAYBOOKS), help="this playbook alone")
     parser.add_argument("--result", type=Path)
     options = parser.parse_args()
@@ -367,7 +368,7 @@ def main() -> int:
     }
     vps = Vps()
     settled(vps)
-    for number in range(options.total):
+    for number in range(options.begin_at, options.total):
         if number in done and not done[number]["fault"]:
             continue
         found = one(number, options.total, drawn, vps, lengths, lambda text: print(text, flush=True))

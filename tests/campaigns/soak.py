@@ -164,6 +164,7 @@ def main() -> int:
     """Go on until so many hours are over; goes on where it was stopped. 1: something did not hold."""
     parser = argparse.ArgumentParser(description="three bots, and faults at random")
     parser.add_argument("--hours", type=float, default=24.0)
+    parser.add_argument("--begin-at", type=int, default=0, metavar="ROUND", help="those before were on another machine")
     options = parser.parse_args()
     done = [Round(**row) for row in record.rows(RESULT)]
     vps = Vps()
@@ -172,7 +173,7 @@ def main() -> int:
     added = run_playbook("add_bot.yml", "-e", "bot=bot3", "-e", "variant=a", inventory=COPY)
     assert added.code == 0, added.output[-2000:]
     while sum(one.elapsed_s for one in done) < options.hours * 3600:
-        last = one(len(done), vps)
+        last = one(options.begin_at + len(done), vps)
         done.append(last)
         record.add(RESULT, last)
         print(f"{last.number}: {last.what} ({last.bot}): {last.fault or f'well after {last.well_s:.0f} s'}", flush=True)
