@@ -204,7 +204,7 @@ EXAMPLES = r"""
       - path: /etc/fail2ban/jail.d
         state: directory
       - path: /etc/fail2ban/jail.d/00-hbot.conf
-        content: "{{ lookup('ansible.builtin.template', 'jail.conf.j2') }}"
+        content: "{{ lookup('hbot.infra.template', 'jail.conf.j2') }}"
 
 - name: One strategy version is on the host
   hbot.infra.tree:
