@@ -55,7 +55,7 @@ class Round:
     """From the fault's end until every bot was healthy and its book its exchange's."""
 
     fills: int
-    """Of all exchanges, so far."""
+    """In all books, so far."""
 
     fault: str
     """Empty when all held."""
@@ -128,6 +128,14 @@ HAPPENS: dict[str, Happening] = {
 }
 
 
+def booked_all(vps: Vps, bot: str) -> bool:
+    """Whether a bot's book is its exchange's; not while its exchange does not answer."""
+    try:
+        return vps.has_booked_all(bot)
+    except AssertionError:
+        return False
+
+
 def one(number: int, vps: Vps, scene: Scene = DAY) -> Round:
     """Peace, something that happens, and the look at what it came to."""
     chance = record.drawn_by(SEED + number)
@@ -142,7 +150,7 @@ def one(number: int, vps: Vps, scene: Scene = DAY) -> Round:
         wait_until("the VPS answers", vps.answers, 120)
         wait_until("all are healthy", lambda: {vps.health(name) for name in names} == {"healthy"}, WELL_WITHIN_S)
         for trader in scene.traders:
-            wait_until(f"the book of {trader} is its exchange's", partial(vps.has_booked_all, trader), 120)
+            wait_until(f"the book of {trader} is its exchange's", partial(booked_all, vps, trader), 120)
         left = left_behind(vps, traces(vps, "left")["left"])
         assert not left, f"left: {left}"
     except (AssertionError, RuntimeError) as problem:
@@ -153,7 +161,7 @@ def one(number: int, vps: Vps, scene: Scene = DAY) -> Round:
         bot=bot,
         elapsed_s=round(time.monotonic() - began, 1),
         well_s=round(time.monotonic() - happened, 1),
-        fills=sum(len(vps.exchange(trader, "fills")) for trader in scene.traders) if not fault else 0,
+        fills=sum(len(vps.fills_book(trader)) for trader in scene.traders) if not fault else 0,
         fault=fault,
         commit=record.commit(),
         at=record.now(),
