@@ -9,8 +9,8 @@ name: template
 short_description: What a role's template says for this host
 version_added: 0.1.0
 description:
-  - As P(ansible.builtin.template#lookup), which copies every variable of the host for each template; forty of those were
-    a tenth of the time of a run that changes nothing.
+  - As P(ansible.builtin.template#lookup), which copies all of the host's variables for each template; forty of those
+    took a fifth of the time of a run that changes nothing.
 options:
   _terms:
     description: Templates in the role's C(templates).
