@@ -37,8 +37,8 @@ from ansible.plugins.inventory import BaseInventoryPlugin
 from ansible.utils.display import Display
 from ansible_collections.hbot.infra.plugins.module_utils.inventory_files import (
     NO_PASSWORD,
-    host_definitions,
     undecryptable,
+    unparsable,
 )
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class InventoryModule(BaseInventoryPlugin):  # type: ignore[misc]  # ansible-cor
         # Ansible stops at the first encrypted file it cannot open, and names neither the file nor the remedy.
         for file, fault in undecryptable(loader, [str(Path(path).parent)]).items():
             Display().warning(f"{file}: {fault}. Fix: {NO_PASSWORD}.")
-        host_definitions(loader, [str(Path(path).parent)])  # read once here, and not in each process that asks
+        unparsable(loader, [str(Path(path).parent)])  # reads the files once, here, and not in each process that asks
         for group in GROUPS:
             inventory.add_group(group)
             for name, value in self._base(loader, group).items():
