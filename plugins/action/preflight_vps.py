@@ -30,7 +30,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
     _supports_check_mode = True
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Survey the VPS, and report its problems and warnings."""
+        """Survey the VPS, and report its problems, or its warnings and facts."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         _, arguments = self.validate_argument_spec(
             {
@@ -72,6 +72,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
             **result,
             "changed": False,
             "survey": found["survey"],
+            "ansible_facts": found["ansible_facts"],
             "warnings": list(vps_warnings(vps, bots, survey)),
         }
 

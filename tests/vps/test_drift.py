@@ -52,6 +52,14 @@ DRIFTS = {
         "! grep -q 'pids_limit: 129' /opt/hbot/compose/monitoring.yml",
     ),
     "a package is removed": Drift("dpkg --remove debsums", "dpkg -s debsums | grep -q '^Status: install ok installed'"),
+    "the bots' user can log in": Drift(
+        "usermod --shell /bin/bash hbot", "getent passwd hbot | grep -q ':/usr/sbin/nologin$'"
+    ),
+    "live bots can reach each other": Drift(
+        "docker network rm hbot-trading"
+        " && docker network create -o com.docker.network.bridge.name=hb-trading hbot-trading",
+        "docker network inspect -f '{{json .Options}}' hbot-trading | grep -q 'enable_icc\":\"false'",
+    ),
     "the hold of Docker's packages is lifted": Drift(
         "apt-mark showhold | xargs apt-mark unhold", "apt-mark showhold | grep -q docker"
     ),
