@@ -180,6 +180,7 @@ def main() -> int:
         shutil.copytree(INVENTORY, COPY, symlinks=True)
     added = run_playbook("add_bot.yml", "-e", "bot=bot3", "-e", "variant=a", inventory=COPY)
     assert added.code == 0, added.output[-2000:]
+    vps.run("/opt/hbot/scripts/backup.sh")  # a rollback may be what happens first
     while sum(one.elapsed_s for one in done) < options.hours * 3600:
         last = one(options.begin_at + len(done), vps)
         done.append(last)
