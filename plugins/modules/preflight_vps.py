@@ -67,15 +67,16 @@ survey:
     systemd: true
     golive_marks: {}
 ansible_facts:
-  description: The facts that the roles ask for, named as M(ansible.builtin.setup) names them, which takes a second.
+  description:
+    - The facts that the roles ask for, but the last named as by M(ansible.builtin.setup), which takes a second.
   type: dict
   returned: success
   sample:
-    distribution: Ubuntu
-    distribution_release: noble
-    architecture: x86_64
-    hostname: vps1
-    virtualization_type: kvm
+    ansible_distribution: Ubuntu
+    ansible_distribution_release: noble
+    ansible_architecture: x86_64
+    ansible_hostname: vps1
+    ansible_container: none
 """
 
 import os
@@ -132,14 +133,14 @@ def survey(path: Path, release: dict[str, str]) -> dict[str, Any]:
     }
 
 
-def facts(release: dict[str, str], virtualization: str) -> dict[str, str]:
+def facts(release: dict[str, str], container: str) -> dict[str, str]:
     """The facts that the roles ask for; every task carries them, so there are no more."""
     return {
-        "distribution": release.get("ID", "unknown").capitalize(),
-        "distribution_release": release.get("VERSION_CODENAME", ""),
-        "architecture": platform.machine(),
-        "hostname": platform.node().split(".")[0],
-        "virtualization_type": virtualization,
+        "ansible_distribution": release.get("ID", "unknown").capitalize(),
+        "ansible_distribution_release": release.get("VERSION_CODENAME", ""),
+        "ansible_architecture": platform.machine(),
+        "ansible_hostname": platform.node().split(".")[0],
+        "ansible_container": container,
     }
 
 
@@ -148,11 +149,11 @@ def main() -> None:
     module = AnsibleModule(argument_spec={"path": {"type": "path", "default": "/opt/hbot"}}, supports_check_mode=True)
     release = os_release(Path("/etc/os-release").read_text(encoding="utf-8"))
     detect = module.get_bin_path("systemd-detect-virt")
-    virtualization = module.run_command([detect])[1].strip() if detect else "none"
+    container = module.run_command([detect, "--container"])[1].strip() if detect else "none"
     module.exit_json(
         changed=False,
         survey=survey(Path(module.params["path"]), release),
-        ansible_facts=facts(release, virtualization),
+        ansible_facts=facts(release, container),
         clock_s=time.time(),
     )
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
-RenderFor = Callable[..., Callable[[str], bool]]
+RenderFor = Callable[..., Callable[[str], Any]]
 
 STAY = [
     " DRY-RUN MODE -  Container hbot-bot1-exchange  Running",
@@ -62,3 +64,11 @@ def test_a_live_bot_has_no_exchange_beside_it(render_for: RenderFor) -> None:
     assert "docker ps --all --filter 'name=^/hbot-bot1-exchange$' --format '{{.Names}} is left over'" in asked
     live["__bot_answer"] = {"stdout_lines": [*well, "hbot-bot1-exchange is left over"]}
     assert render_for("bot1", **live)("__bot_stays") is False
+
+
+def test_compose_is_asked_what_it_would_do_and_does_nothing(render_for: RenderFor) -> None:
+    asked = render_for("bot1", bot_profiles=["bots"])("__bot_asked")
+    words = shlex.split(asked.partition("|")[0])
+    assert words[words.index("up") + 1] == "--dry-run"
+    assert words[words.index("--file") + 1] == "/opt/hbot/compose/bot1.yml"
+    assert words[words.index("--profile") + 1] == "bots"

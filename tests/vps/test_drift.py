@@ -55,6 +55,9 @@ DRIFTS = {
     "the bots' user can log in": Drift(
         "usermod --shell /bin/bash hbot", "getent passwd hbot | grep -q ':/usr/sbin/nologin$'"
     ),
+    "the bots' group has another number": Drift(
+        "sed -i 's/^hbot:x:[0-9]*:/hbot:x:7000:/' /etc/group", "getent group hbot | grep -q '^hbot:x:6420:'"
+    ),
     "live bots can reach each other": Drift(
         "docker network rm hbot-trading"
         " && docker network create -o com.docker.network.bridge.name=hb-trading hbot-trading",
