@@ -92,6 +92,10 @@ RELOADABLE = {
 
 DOCKERS_RULE = "FORWARD -j DOCKER-USER"
 
+INTERFACES = Path("/sys/class/net")
+OUR_BRIDGES = "hb-*"
+"""Of the bots' networks."""
+
 
 def parsed(text: str) -> dict[str, Any]:
     """Return a daemon.json's settings; none if it is missing or broken (dockerd would not start with it)."""
@@ -134,7 +138,8 @@ def wrongly_selected(module: AnsibleModule) -> list[str]:
 def lacks_rules(module: AnsibleModule) -> bool:
     """Whether a daemon runs whose rules are gone from the kernel's firewall: somebody flushed it.
 
-    Without them nothing is forwarded to or from a container. It puts them there when it starts, and not again.
+    Without them nothing is forwarded to or from a container. It puts them there when it starts, and not again; for a
+    network that is made it puts the first one and those of that network, so that each network's are looked for.
     """
     iptables, ip6tables = (shutil.which(name, path="/usr/sbin:/usr/bin") for name in ("iptables", "ip6tables"))
     if iptables is None or not module.params["config"].get("iptables", True):
@@ -146,6 +151,9 @@ def lacks_rules(module: AnsibleModule) -> bool:
         return bool(module.run_command([*command])[0] == 0)
 
     if not succeeds(iptables, "--wait", "10", "-C", *DOCKERS_RULE.split()):
+        return True
+    words = module.run_command([iptables, "--wait", "10", "-S"])[1].split()
+    if any(bridge.name not in words for bridge in INTERFACES.glob(OUR_BRIDGES)):
         return True
     # A Docker that leaves IPv6 alone has no chain there.
     filters = ip6tables is not None and succeeds(ip6tables, "--wait", "10", "-n", "-L", "DOCKER")

@@ -34,7 +34,8 @@ DRIFTS = {
     "the kernel's firewall rules are flushed": Drift(
         "iptables -F && ip6tables -F",
         "iptables -S INPUT | grep -q -- '-P INPUT DROP' && iptables -C FORWARD -j DOCKER-USER"
-        " && iptables -C DOCKER-USER -j DROP && ip6tables -S INPUT | grep -q -- '-P INPUT DROP'",
+        " && iptables -C DOCKER-USER -j DROP && ip6tables -S INPUT | grep -q -- '-P INPUT DROP'"
+        " && for bridge in /sys/class/net/hb-*; do iptables -S | grep -qw -- ${bridge##*/} || exit 1; done",
     ),
     "sshd's drop-in is edited": Drift(
         "sed -i 's/^X11Forwarding no/X11Forwarding yes/' /etc/ssh/sshd_config.d/00-hbot.conf && systemctl reload ssh"
